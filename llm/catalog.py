@@ -1,0 +1,168 @@
+"""What models there are: data read from catalog.toml, and from PARLEY_MODELS if it is set.
+
+A model is one TOML table. Adding one is a few lines there, and no code:
+
+    [[model]]
+    id = "my-vllm"
+    label = "Llama on our server"
+    provider = "huggingface"
+    model = "meta-llama/Llama-3.1-8B-Instruct"
+    base_url = "http://gpu.example:8000/v1"
+    open = true
+
+Entries of the file that PARLEY_MODELS names add to the shipped ones, and replace
+those with the same id.
+
+This module does not know how a model is reached (providers.py), what it costs
+(prices.py) or whether its weights are on this machine (weights.py).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from llm.errors import InvalidCatalogError, UnknownModelError
+
+SHIPPED = Path(__file__).with_name("catalog.toml")
+MAX_FILE_BYTES = 1_000_000
+"""A catalog is written by hand: more than this is some other file."""
+
+Setting = Literal["temperature", "top_p", "max_tokens", "seed", "system"]
+
+
+class ModelSpec(BaseModel):
+    """One model as the catalog describes it. Immutable; equal specs are the same model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=200)
+    label: str = Field(min_length=1, max_length=200)
+    provider: Literal["openai", "google", "huggingface", "local", "reader"]
+    """Which function in `llm.providers.PROVIDERS` makes the chat model."""
+    model: str = Field(min_length=1, max_length=500)
+    """The name that the service knows it by, or the Hub id of local weights."""
+    open: bool
+    """Whether anyone can download the weights."""
+    base_url: str | None = None
+    """The service's address up to and including `/v1`; None: the provider's own."""
+    vision: bool = False
+    context_window: int | None = Field(default=None, gt=0)
+    """Tokens, prompt and reply together."""
+    license: str | None = None
+    notes: str = ""
+    """What a person should know before choosing it: good at, bad at."""
+
+    engine: Literal["llama.cpp", "transformers"] | None = None
+    """For `provider = "local"`: which local engine runs it."""
+    weights: str | None = None
+    """For `provider = "local"`: "builtin", a Hub id, or a path on this machine."""
+    file: str | None = None
+    """The GGUF file within a Hub repository."""
+    mmproj: str | None = None
+    """The projector file that lets a GGUF model see."""
+    download_bytes: int | None = Field(default=None, gt=0)
+
+    unsupported_settings: tuple[Setting, ...] = ()
+    """Settings that the service refuses or ignores for this model."""
+    default_temperature: float = Field(default=0.7, ge=0, le=2)
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must begin with http:// or https:// and name a host")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user name or password")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _local_models_say_how_they_run(self) -> ModelSpec:
+        if (self.provider == "local") != (self.engine is not None and self.weights is not None):
+            raise ValueError('provider = "local" goes with an engine and weights, and only it does')
+        return self
+
+    @property
+    def runs_locally(self) -> bool:
+        """Whether it runs on this machine, in a process that the app starts."""
+        return self.provider in ("local", "reader")
+
+    def supports(self, setting: Setting) -> bool:
+        return setting not in self.unsupported_settings
+
+
+def list_models() -> list[ModelSpec]:
+    """Every model, the shipped ones first, in the order of the files.
+
+    Raises `InvalidCatalogError`, naming the file and the entry.
+    """
+    models = {spec.id: spec for spec in _read(SHIPPED)}
+    if further := os.environ.get("PARLEY_MODELS"):
+        models.update((spec.id, spec) for spec in _read(Path(further)))
+    return list(models.values())
+
+
+def get_model(model_id: str) -> ModelSpec:
+    """The model of this id.
+
+    Raises `UnknownModelError`, naming the ids that there are.
+    """
+    models = list_models()
+    for spec in models:
+        if spec.id == model_id:
+            return spec
+    known = ", ".join(spec.id for spec in models)
+    raise UnknownModelError(
+        f"There is no model called {model_id[:80]!r}. Choose one of these: {known}."
+    )
+
+
+def _read(path: Path) -> Iterable[ModelSpec]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise InvalidCatalogError(
+            f"The model catalog {path} cannot be read ({error.strerror}). "
+            "Check the path in PARLEY_MODELS."
+        ) from error
+    if len(text) > MAX_FILE_BYTES:
+        raise InvalidCatalogError(f"{path} is too large to be a model catalog.")
+    return parse_catalog(text, source=str(path))
+
+
+def parse_catalog(text: bytes, *, source: str) -> list[ModelSpec]:
+    """The entries of a catalog file's bytes. `source` names it in errors.
+
+    Raises `InvalidCatalogError`.
+    """
+    try:
+        # The TOML parser recurses: a file of nothing but brackets exhausts the stack.
+        table = tomllib.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidCatalogError(f"{source} is not a TOML file: {error}.") from error
+    entries = table.get("model")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InvalidCatalogError(f"{source} holds no [[model]] tables.")
+    specs: dict[str, ModelSpec] = {}
+    for number, entry in enumerate(entries, start=1):
+        name = f"{source}, model {number} ({entry.get('id', 'no id')!s:.80})"
+        try:
+            spec = ModelSpec.model_validate(entry)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "entry"
+            raise InvalidCatalogError(f"{name}: {field}: {first['msg']}.") from error
+        if spec.id in specs:
+            raise InvalidCatalogError(f"{name}: another entry has this id.")
+        specs[spec.id] = spec
+    return list(specs.values())
