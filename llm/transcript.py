@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from llm.images import Picture
 from llm.replies import Reply
 
 Role = Literal["human", "ai"]
@@ -32,7 +33,7 @@ def new_id() -> str:
 class Turn:
     """One message in a conversation.
 
-    `pictures` holds the processed bytes that were sent with a human turn, in
+    `pictures` holds the processed pictures that were sent with a human turn, in
     order. `reply` is how an AI turn came to be; its text is the turn's text, and
     goes on growing while the reply streams.
     """
@@ -43,7 +44,7 @@ class Turn:
     id: str = field(default_factory=new_id)
     created_at: float = field(default_factory=time.time)
     """Seconds since the epoch."""
-    pictures: list[bytes] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
     reply: Reply | None = None
     rating: Literal[1, -1] | None = None
     """Thumbs up or down on an AI turn."""
@@ -92,7 +93,7 @@ class Transcript:
         return turn
 
     def append(self, role: Role, content: str = "", *, reply: Reply | None = None,
-               pictures: list[bytes] | None = None) -> Turn:
+               pictures: list[Picture] | None = None) -> Turn:
         """Add a turn below the last one shown. Returns it."""
         last = self.last
         return self.add(Turn(role, content, parent_id=last.id if last else None,

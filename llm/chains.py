@@ -1,0 +1,50 @@
+"""The chains of the tutorial: a prompt template, a chat model, an output parser.
+
+Each takes a LangChain chat model (or one with settings bound to it), ends in text,
+and invokes, streams and batches like any Runnable. They do not know which model
+it is, nor where it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langchain_core.language_models import LanguageModelLike
+from langchain_core.messages import HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from langchain_core.runnables import Runnable, RunnableLambda
+
+from llm.images import Picture, image_block
+from llm.prompts import CHAT_PROMPT, IMAGE_PROMPT, TRANSLATION_PROMPT
+
+
+def build_translation_chain(model: LanguageModelLike) -> Runnable[dict, str]:
+    """Inputs: `system` (the filled instruction) and `text`."""
+    return TRANSLATION_PROMPT | _without_blank_system | model | StrOutputParser()
+
+
+def build_chat_chain(model: LanguageModelLike) -> Runnable[dict, str]:
+    """Inputs: `system`, `history` (messages) and `message` (a list of one human message)."""
+    return CHAT_PROMPT | _without_blank_system | model | StrOutputParser()
+
+
+def build_image_chain(model: LanguageModelLike) -> Runnable[dict, str]:
+    """Inputs as for a chat; the message is made by `image_message`."""
+    return IMAGE_PROMPT | _without_blank_system | model | StrOutputParser()
+
+
+def image_message(question: str, pictures: Sequence[Picture]) -> HumanMessage:
+    """A human message of pictures followed by a question about them."""
+    return HumanMessage([*map(image_block, pictures), {"type": "text", "text": question}])
+
+
+def _drop_blank_system(prompt: PromptValue) -> PromptValue:
+    # An emptied instruction means none. Sent as an empty message it would still
+    # displace the model's own default, and some services refuse it.
+    messages = [message for message in prompt.to_messages()
+                if message.type != "system" or message.text.strip()]
+    return ChatPromptValue(messages=messages)
+
+
+_without_blank_system = RunnableLambda(_drop_blank_system).with_config(run_name="drop_blank_system")

@@ -1,0 +1,32 @@
+"""The prompt templates, and the texts that fill them when nobody has said otherwise.
+
+What people type goes into a template as a value, never as a template: braces in
+it are just braces. This module does not know models, chains or pages.
+"""
+
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+
+TRANSLATION_SYSTEM = (
+    "You are a helpful assistant that translates English to {language}. "
+    "Translate the user's text. Answer with the translation only."
+)
+"""Editable on the page, so it is a template of its own with the one field `language`."""
+
+TRANSLATION_PROMPT = ChatPromptTemplate([("system", "{system}"), ("human", "{text}")])
+"""system: the filled instruction; text: what to translate."""
+
+CHAT_SYSTEM = "You are a helpful assistant. Answer briefly and in plain words."
+
+CHAT_PROMPT = ChatPromptTemplate(
+    [("system", "{system}"), MessagesPlaceholder("history"), MessagesPlaceholder("message")]
+)
+"""system: str; history: the messages before; message: the one human message, as a list of one."""
+
+BLIND_SYSTEM = (
+    "I am blind and you are helping me see the world. Describe what is in the picture plainly: "
+    "the most important thing first, then where things are, then any text, word for word. "
+    "Say what you are not sure of."
+)
+
+IMAGE_PROMPT = CHAT_PROMPT
+"""The same shape: the human message holds the question and the pictures."""
