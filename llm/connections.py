@@ -1,0 +1,322 @@
+"""How Parley speaks HTTP to a model's server, whichever library asks.
+
+Both ChatOpenAI and ChatHuggingFace are given the clients that are made here, so the
+same rules hold for every model:
+
+- 5 s to connect, 60 s of silence at most, then two more tries where another try can
+  help. Nothing is sent again once an answer has begun: it would be said, and paid, twice.
+- Redirects are errors: a request may hold a key and what people wrote.
+- Only the headers that a chat completion needs go out.
+- A web page, a line without end and a body without end are refused as they come.
+- A connection lives as long as its reply. So there is nothing to close, nothing tied
+  to an event loop, and closing a reply tells the server at once.
+- What goes over the wire is told to `llm.wire`.
+
+This module does not know models, providers or messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from llm import wire
+from llm.errors import BrokenReplyError, ParleyError, ServiceUnreachableError
+from llm.keys import is_loopback
+from llm.vendor_errors import is_about_quota, retry_after
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, and how often to try, in seconds and times."""
+
+    connect: float = 5
+    silence: float = 60
+    """Before the first byte and between two: any byte is a sign of life."""
+    retries: int = 2
+    pause: float = 0.5
+    """Before the first retry; twice as long before the second."""
+    longest_pause: float = 10
+    """A server that asks for a longer wait is not tried again: the person is told."""
+
+
+PATIENCE = Patience()
+MAX_LINE_BYTES = 4_000_000
+MAX_RESPONSE_BYTES = 64_000_000
+MAX_ERROR_BYTES = 64_000
+
+_SENT_HEADERS = frozenset({
+    "host", "connection", "content-type", "content-length", "accept", "user-agent",
+})
+_NO_KEEP_ALIVE = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+
+
+def open_client(*, with_key: bool, patience: Patience | None = None) -> httpx2.Client:
+    """A client for plain calls. `with_key`: an authorization header may go out."""
+    patience = patience or PATIENCE
+    return httpx2.Client(transport=_Transport(with_key, patience), trust_env=False,
+                         timeout=timeouts(patience), follow_redirects=False)
+
+
+def open_async_client(*, with_key: bool, patience: Patience | None = None) -> httpx2.AsyncClient:
+    """The same for asynchronous calls, from any event loop."""
+    patience = patience or PATIENCE
+    return httpx2.AsyncClient(transport=_AsyncTransport(with_key, patience), trust_env=False,
+                              timeout=timeouts(patience), follow_redirects=False)
+
+
+def timeouts(patience: Patience | None = None) -> httpx2.Timeout:
+    patience = patience or PATIENCE
+    return httpx2.Timeout(patience.silence, connect=patience.connect)
+
+
+
+class _Transport(httpx2.BaseTransport):
+    def __init__(self, with_key: bool, patience: Patience):
+        self._with_key, self._patience = with_key, patience
+        self._inner: httpx2.HTTPTransport | None = None
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        _keep_needed_headers(request, self._with_key)
+        if self._inner is None:
+            self._inner = httpx2.HTTPTransport(
+                verify=_tls(), limits=_NO_KEEP_ALIVE, proxy=_proxy(request.url))
+        attempt = 0
+        while True:
+            watch = _Watch(request)
+            try:
+                response = self._inner.handle_request(request)
+            except BaseException as error:
+                watch.end(error)
+                pause = _pause_after_error(error, attempt, self._patience)
+                if pause is None:
+                    raise
+            else:
+                watch.headers(response)
+                body = _Body(response.stream, watch)
+                if response.is_success:
+                    return _with_stream(response, body)
+                try:
+                    content = bytearray()
+                    for chunk in body:
+                        content += chunk
+                        if len(content) > MAX_ERROR_BYTES:
+                            break
+                finally:
+                    body.close()
+                _refuse_redirect(request, response)
+                pause = _pause_after_status(response, bytes(content), attempt, self._patience)
+                if pause is None:
+                    return _with_content(response, bytes(content))
+            time.sleep(pause)
+            attempt += 1
+
+    def close(self) -> None:
+        if self._inner is not None:
+            self._inner.close()
+
+
+class _AsyncTransport(httpx2.AsyncBaseTransport):
+    def __init__(self, with_key: bool, patience: Patience):
+        self._with_key, self._patience = with_key, patience
+        self._inner: httpx2.AsyncHTTPTransport | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        _keep_needed_headers(request, self._with_key)
+        if self._inner is None:
+            self._inner = httpx2.AsyncHTTPTransport(
+                verify=_tls(), limits=_NO_KEEP_ALIVE, proxy=_proxy(request.url))
+        attempt = 0
+        while True:
+            watch = _Watch(request)
+            try:
+                response = await self._inner.handle_async_request(request)
+            except BaseException as error:
+                watch.end(error)
+                pause = _pause_after_error(error, attempt, self._patience)
+                if pause is None:
+                    raise
+            else:
+                watch.headers(response)
+                body = _AsyncBody(response.stream, watch)
+                if response.is_success:
+                    return _with_stream(response, body)
+                try:
+                    content = bytearray()
+                    async for chunk in body:
+                        content += chunk
+                        if len(content) > MAX_ERROR_BYTES:
+                            break
+                finally:
+                    await body.aclose()
+                _refuse_redirect(request, response)
+                pause = _pause_after_status(response, bytes(content), attempt, self._patience)
+                if pause is None:
+                    return _with_content(response, bytes(content))
+            await asyncio.sleep(pause)
+            attempt += 1
+
+    async def aclose(self) -> None:
+        if self._inner is not None:
+            await self._inner.aclose()
+
+
+class _Watch:
+    """Looks at a response as it comes: tells the recording, refuses what is no reply."""
+
+    def __init__(self, request: httpx2.Request):
+        self._host = request.url.host
+        self._recorder = wire.begin(request.method, str(request.url), request.headers.multi_items(),
+                                    request.read())
+        self._line = self._total = 0
+        self._is_success = False
+
+    def headers(self, response: httpx2.Response) -> None:
+        self._is_success = response.is_success
+        if self._recorder is not None:
+            self._recorder.response(response.status_code, response.headers)
+
+    def take(self, chunk: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.chunk(chunk)
+        if self._is_success and not self._total and chunk.lstrip()[:1] == b"<":
+            raise BrokenReplyError(
+                f"{self._host} answered with a web page, not with a model's reply. "
+                "Check the base URL: it usually ends in /v1."
+            )
+        self._total += len(chunk)
+        newline = chunk.rfind(b"\n")
+        self._line = self._line + len(chunk) if newline < 0 else len(chunk) - newline - 1
+        if self._line > MAX_LINE_BYTES or self._total > MAX_RESPONSE_BYTES:
+            raise BrokenReplyError(
+                f"{self._host} sent more data than any reply needs, so it was cut off. "
+                "Check that this address is a model's server."
+            )
+
+    def end(self, error: BaseException | None = None) -> None:
+        if self._recorder is not None:
+            told = str(error) if isinstance(error, ParleyError) else type(error).__name__
+            self._recorder.end(None if error is None else told)
+            self._recorder = None
+
+
+class _Body(httpx2.SyncByteStream):
+    def __init__(self, stream: httpx2.SyncByteStream, watch: _Watch):
+        self._stream, self._watch = stream, watch
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._stream:
+                self._watch.take(chunk)
+                yield chunk
+        except BaseException as error:
+            self._watch.end(error)
+            raise
+        self._watch.end()
+
+    def close(self) -> None:
+        self._stream.close()
+        self._watch.end()
+
+
+class _AsyncBody(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream, watch: _Watch):
+        self._stream, self._watch = stream, watch
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                self._watch.take(chunk)
+                yield chunk
+        except BaseException as error:
+            self._watch.end(error)
+            raise
+        self._watch.end()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+        self._watch.end()
+
+
+def _keep_needed_headers(request: httpx2.Request, with_key: bool) -> None:
+    # The libraries add an account's organization, their own and the machine's versions,
+    # and whatever a variable like OPENAI_CUSTOM_HEADERS holds, to any host.
+    for name in list(request.headers):
+        if name not in _SENT_HEADERS and not (with_key and name == "authorization"):
+            del request.headers[name]
+    # A compressed answer would be recorded unreadably, and could unpack to any size.
+    request.headers["accept-encoding"] = "identity"
+
+
+def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None:
+    if not 300 <= response.status_code < 400:
+        return
+    target = urlsplit(urljoin(str(request.url), response.headers.get("location", "")))
+    raise ServiceUnreachableError(
+        f"{request.url.host} wants the request sent to {target.hostname or 'another address'} "
+        "instead; nothing was sent there. Check the base URL."
+    )
+
+
+def _pause_after_error(error: BaseException, attempt: int, patience: Patience) -> float | None:
+    # Silence has been waited for long enough, and a wrong certificate stays wrong.
+    if not isinstance(error, httpx2.TransportError) or isinstance(
+            error, httpx2.ReadTimeout | httpx2.UnsupportedProtocol | httpx2.ProxyError):
+        return None
+    if isinstance(error, httpx2.ConnectError) and _is_about_tls(error):
+        return None
+    return patience.pause * 2**attempt if attempt < patience.retries else None
+
+
+def _pause_after_status(response: httpx2.Response, content: bytes, attempt: int,
+                        patience: Patience) -> float | None:
+    status = response.status_code
+    if attempt >= patience.retries or not (status in (408, 429) or status >= 500):
+        return None
+    if status == 429 and is_about_quota(content.decode("utf-8", "replace")):
+        return None
+    asked = retry_after(response.headers)
+    if asked is None:
+        return patience.pause * 2**attempt
+    return asked if asked <= patience.longest_pause else None
+
+
+def _is_about_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _with_stream(response: httpx2.Response, body: _Body | _AsyncBody) -> httpx2.Response:
+    return httpx2.Response(response.status_code, headers=response.headers, stream=body,
+                           extensions=response.extensions)
+
+
+def _with_content(response: httpx2.Response, content: bytes) -> httpx2.Response:
+    # Read here, within bounds, so that whoever raises on the status can look into it.
+    headers = {"content-type": response.headers.get("content-type", "text/plain"),
+               **{name: value for name, value in response.headers.items()
+                  if name.startswith(("retry-after", "x-ratelimit", "ratelimit", "x-request-id"))}}
+    return httpx2.Response(response.status_code, headers=headers, content=content)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()
+
+
+def _proxy(url: httpx2.URL) -> str | None:
+    if is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")

@@ -1,0 +1,131 @@
+"""From a catalog entry to a LangChain chat model: one function a provider.
+
+    model = create_chat_model(get_model("smollm2-135m"))
+    model.invoke("What is the capital of France?").text
+
+Adding a provider is one function and one entry in PROVIDERS (and its name in
+`ModelSpec.provider`). Creating a model contacts nobody but a local engine.
+
+This module does not know prompts, pages, or how a reply is run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable
+from pydantic import SecretStr
+
+from llm import connections
+from llm.catalog import ModelSpec
+from llm.chat_models import Address, OpenAIChat, OpenChat
+from llm.keys import SERVICES, base_url, find_key, key_variable, needs_key, where_text_goes
+
+__all__ = [
+    "PROVIDERS", "bind_settings", "create_chat_model", "honoured",
+    "key_variable", "needs_key", "where_text_goes",
+]
+
+LOCAL_SILENCE = 600.0
+"""Seconds that an engine on this machine, which is watched, may take to read a long prompt."""
+
+
+def create_chat_model(spec: ModelSpec, *, api_key: str | None = None) -> BaseChatModel:
+    """The model as LangChain has them: invokes, streams, reports usage, sync and async.
+
+    The key is `api_key`, else the one in `key_variable(spec)`. Raises `MissingKeyError`
+    or `InvalidKeyError` for it, and `LocalModelError` if a local engine does not start.
+    """
+    return PROVIDERS[spec.provider](spec, api_key)
+
+
+def bind_settings(model: BaseChatModel, spec: ModelSpec, settings: Mapping[str, Any]
+                  ) -> Runnable[LanguageModelInput, AIMessage]:
+    """`model` with those settings (temperature, top_p, max_tokens, seed) that it takes."""
+    return model.bind(**{
+        name: value for name, value in settings.items()
+        if name != "system" and value is not None and spec.supports(name)
+    })
+
+
+def honoured(spec: ModelSpec, settings: Mapping[str, Any]
+             ) -> dict[str, Literal["sent", "not supported"]]:
+    """What becomes of each setting that is set: sent to the model, or left out."""
+    return {name: "sent" if spec.supports(name) else "not supported"
+            for name, value in settings.items() if value is not None}
+
+
+def _openai(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
+    key, url = find_key(spec, api_key), base_url(spec)
+    return OpenAIChat(
+        model=spec.model,
+        base_url=url,
+        # The library wants one even where none is sent.
+        api_key=SecretStr(key or "none"),
+        http_client=connections.open_client(with_key=key is not None),
+        http_async_client=connections.open_async_client(with_key=key is not None),
+        timeout=connections.timeouts(),
+        max_retries=0,
+        stream_chunk_timeout=None,
+        stream_usage=True,
+        use_responses_api=False,
+        renames_max_tokens=SERVICES["openai"].owns(url or ""),
+    )
+
+
+def _huggingface(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
+    address = Address(base_url(spec) or "", spec.model, find_key(spec, api_key))
+    return OpenChat.at(
+        lambda: address,
+        connections.open_client(with_key=True),
+        connections.open_async_client(with_key=True),
+    )
+
+
+def _local(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
+    from llm.local_engines import engine_for
+
+    def address() -> Address:
+        # Asked at every request: an engine that died or was idle starts again, elsewhere.
+        endpoint = engine_for(spec).wait_ready()
+        return Address(endpoint.base_url, endpoint.model_name, endpoint.api_key)
+
+    patience = dataclasses.replace(connections.PATIENCE, silence=LOCAL_SILENCE)
+    return OpenChat.at(
+        address,
+        connections.open_client(with_key=True, patience=patience),
+        connections.open_async_client(with_key=True, patience=patience),
+        special_tokens=_special_tokens(spec),
+    )
+
+
+def _reader(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
+    from llm.picture_reader import PictureReaderModel
+
+    return PictureReaderModel()
+
+
+PROVIDERS: dict[str, Callable[[ModelSpec, str | None], BaseChatModel]] = {
+    "openai": _openai,
+    "google": _openai,
+    "huggingface": _huggingface,
+    "local": _local,
+    "reader": _reader,
+}
+"""By `ModelSpec.provider`: what makes the chat model of an entry, given a key or None."""
+
+
+def _special_tokens(spec: ModelSpec) -> frozenset[str]:
+    from tokenizers import Tokenizer
+
+    from llm import weights
+
+    file = weights.tokenizer_file(spec)
+    if file is None:
+        return frozenset()
+    added = Tokenizer.from_file(str(file)).get_added_tokens_decoder().values()
+    return frozenset(token.content for token in added if token.special)
