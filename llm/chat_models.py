@@ -53,13 +53,15 @@ class _CountedOnce:
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         tail = _Tail()
         for chunk in super()._stream(*args, **kwargs):  # type: ignore[misc]
-            yield tail.cut_from(chunk)
+            if tail.cut_from(chunk):
+                yield chunk
         yield from tail.chunk()
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         tail = _Tail()
         async for chunk in super()._astream(*args, **kwargs):  # type: ignore[misc]
-            yield tail.cut_from(chunk)
+            if tail.cut_from(chunk):
+                yield chunk
         for chunk in tail.chunk():
             yield chunk
 
@@ -69,7 +71,8 @@ class _Tail:
         self._usage: Any = None
         self._has_finished = False
 
-    def cut_from(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+    def cut_from(self, chunk: ChatGenerationChunk) -> bool:
+        """Take the tail off `chunk`; False if nothing is left of it."""
         message = chunk.message
         if isinstance(message, AIMessageChunk) and message.usage_metadata:
             self._usage, message.usage_metadata = message.usage_metadata, None
@@ -77,7 +80,8 @@ class _Tail:
             if self._has_finished:
                 chunk.generation_info = None
             self._has_finished = True
-        return chunk
+        return bool(message.content or chunk.generation_info or message.additional_kwargs
+                    or getattr(message, "tool_call_chunks", None))
 
     def chunk(self) -> Iterator[ChatGenerationChunk]:
         if self._usage:

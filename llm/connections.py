@@ -30,8 +30,8 @@ import httpx2
 
 from llm import wire
 from llm.errors import BrokenReplyError, ParleyError, ServiceUnreachableError
+from llm.failures import is_about_quota, retry_after
 from llm.keys import is_loopback
-from llm.vendor_errors import is_about_quota, retry_after
 
 
 @dataclass(frozen=True)
@@ -281,9 +281,10 @@ def _pause_after_status(response: httpx2.Response, content: bytes, attempt: int,
     status = response.status_code
     if attempt >= patience.retries or not (status in (408, 429) or status >= 500):
         return None
-    if status == 429 and is_about_quota(content.decode("utf-8", "replace")):
+    text = content.decode("utf-8", "replace")
+    if status == 429 and is_about_quota(text):
         return None
-    asked = retry_after(response.headers)
+    asked = retry_after(response.headers, text)
     if asked is None:
         return patience.pause * 2**attempt
     return asked if asked <= patience.longest_pause else None
