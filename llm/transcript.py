@@ -48,6 +48,8 @@ class Turn:
     reply: Reply | None = None
     rating: Literal[1, -1] | None = None
     """Thumbs up or down on an AI turn."""
+    summary: str | None = None
+    """What a model made of the path down to this turn, itself included: see `llm.memory`."""
 
     @property
     def text(self) -> str:
@@ -60,6 +62,8 @@ class Transcript:
 
     id: str = field(default_factory=new_id)
     title: str = ""
+    stage: str = ""
+    """Where it is held, in the app's own word."""
     created_at: float = field(default_factory=time.time)
     turns: dict[str, Turn] = field(default_factory=dict)
     shown: dict[str | None, str] = field(default_factory=dict)
