@@ -1,5 +1,7 @@
 """What two answers have in common and what not, as the race page shows it."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +51,7 @@ def test_the_segments_hold_both_texts_exactly(left, right):
     segments = compare(left, right).segments
     assert "".join(segment.left for segment in segments) == left
     assert "".join(segment.right for segment in segments) == right
-    assert all(before.same != after.same for before, after in zip(segments, segments[1:]))
+    assert all(before.same != after.same for before, after in pairwise(segments))
 
 
 @given(st.text())
