@@ -21,17 +21,17 @@ from llm.prompts import CHAT_PROMPT, IMAGE_PROMPT, TRANSLATION_PROMPT
 
 def build_translation_chain(model: LanguageModelLike) -> Runnable[dict, str]:
     """Inputs: `system` (the filled instruction) and `text`."""
-    return TRANSLATION_PROMPT | _without_blank_system | model | StrOutputParser()
+    return TRANSLATION_PROMPT | without_blank_system | model | StrOutputParser()
 
 
 def build_chat_chain(model: LanguageModelLike) -> Runnable[dict, str]:
     """Inputs: `system`, `history` (messages) and `message` (a list of one human message)."""
-    return CHAT_PROMPT | _without_blank_system | model | StrOutputParser()
+    return CHAT_PROMPT | without_blank_system | model | StrOutputParser()
 
 
 def build_image_chain(model: LanguageModelLike) -> Runnable[dict, str]:
     """Inputs as for a chat; the message is made by `image_message`."""
-    return IMAGE_PROMPT | _without_blank_system | model | StrOutputParser()
+    return IMAGE_PROMPT | without_blank_system | model | StrOutputParser()
 
 
 def image_message(question: str, pictures: Sequence[Picture]) -> HumanMessage:
@@ -47,4 +47,5 @@ def _drop_blank_system(prompt: PromptValue) -> PromptValue:
     return ChatPromptValue(messages=messages)
 
 
-_without_blank_system = RunnableLambda(_drop_blank_system).with_config(run_name="drop_blank_system")
+without_blank_system = RunnableLambda(_drop_blank_system).with_config(run_name="drop_blank_system")
+"""A step between a prompt and a model: a blank system message is left out."""
