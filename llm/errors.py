@@ -34,6 +34,7 @@
     │   ├── PictureTooLargeError        over the policy's bytes, pixels, sides or number
     │   └── CannotSeeError              the model at hand takes no pictures
     └── StorageError                  what is kept: conversations, votes, imports
+        ├── UnknownConversationError    no conversation of that id is kept for this owner
         ├── ImportRefusedError          a file that is not taken in, and why
         └── QuotaFullError              the owner's share is used up
 
@@ -205,6 +206,10 @@ class CannotSeeError(PictureError):
 
 class StorageError(ParleyError):
     """What is kept cannot be read or written now."""
+
+
+class UnknownConversationError(StorageError):
+    """The owner has no conversation of this id; whether somebody else has is not told."""
 
 
 class ImportRefusedError(StorageError):

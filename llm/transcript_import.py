@@ -1,0 +1,172 @@
+"""Taking in a file of conversations: all of it, or nothing and the reason.
+
+    transcripts = read_conversations(uploaded_bytes)      # or ImportRefusedError
+
+The format is that of `llm.transcript_json`. A file is only ever data: nothing in it
+names a class, LangChain's loaders never see it, and its pictures go through
+`llm.images` like any other. Every conversation and turn gets a new id, so that
+nothing that is kept can be replaced.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from llm.errors import ImportRefusedError, PictureError
+from llm.images import Picture, read_image
+from llm.transcript import Transcript, new_id
+from llm.transcript_json import (
+    FORMAT,
+    VERSION,
+    Conversations,
+    PlacedTurn,
+    PlainConversation,
+    PlainTurn,
+    SentMessage,
+    SentPicture,
+    SentTurns,
+    plain_picture,
+    turn_from_plain,
+)
+
+MAX_BYTES = 20 * 1024 * 1024
+
+
+def read_conversations(data: bytes | str) -> list[Transcript]:
+    """The conversations of an exported file, under new ids, so that they replace nothing.
+
+    Raises `ImportRefusedError`, which says why: nothing of the file is then used.
+    """
+    document = _parse(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+    pictures = _checked_pictures(document.pictures)
+    _refuse_duplicates([conversation.id for conversation in document.conversations],
+                       "two conversations")
+    return [_checked_transcript(conversation, pictures)
+            for conversation in document.conversations]
+
+
+def _refused(reason: str) -> ImportRefusedError:
+    return ImportRefusedError(f"This file was not taken in: {reason}. Nothing was changed.")
+
+
+def _parse(data: bytes) -> Conversations:
+    if len(data) > MAX_BYTES:
+        raise _refused(f"it has {len(data) / 1024 / 1024:.1f} MB, and up to "
+                       f"{MAX_BYTES // 1024 // 1024} are taken")
+    try:
+        raw = json.loads(data, object_pairs_hook=_without_doubles, parse_constant=_no_number)
+    except RecursionError as error:
+        raise _refused("it is nested too deeply") from error
+    except ValueError as error:
+        if isinstance(error, _NotPlain):
+            raise _refused(str(error)) from error
+        raise _refused("it is not a whole JSON file") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise _refused("it is not an export of Parley's conversations")
+    if raw.get("version") != VERSION:
+        raise _refused(f"it has version {str(raw.get('version'))[:20]} of the format, "
+                       f"and this Parley reads version {VERSION}")
+    try:
+        return Conversations.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise _refused(f"at {place[:100]}: {first['msg'][:200]}") from error
+
+
+class _NotPlain(ValueError):
+    """JSON that Python reads and the standard has no meaning for."""
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    together = dict(pairs)
+    if len(together) < len(pairs):
+        raise _NotPlain("one of its objects names the same thing twice")
+    return together
+
+
+def _no_number(name: str) -> None:
+    raise _NotPlain(f"{name} is not a number in JSON")
+
+
+def _refuse_duplicates(ids: Sequence[str], what: str) -> None:
+    if len(set(ids)) < len(ids):
+        raise _refused(f"{what} in it have the same id")
+
+
+def _checked_pictures(encoded: Mapping[str, str]) -> dict[str, Picture]:
+    """By the hash in the file: each picture as `llm.images` passes it."""
+    pictures = {}
+    for sha256, text in encoded.items():
+        try:
+            data = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise _refused("a picture in it is not base64") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise _refused("a picture in it is damaged: it does not have its own hash")
+        try:
+            # Parley's own come out as the same bytes; anything else is made safe first.
+            pictures[sha256] = read_image(data)
+        except PictureError as error:
+            raise _refused(f"a picture in it cannot be used ({error})") from error
+    return pictures
+
+
+def _checked_transcript(plain: PlainConversation, pictures: Mapping[str, Picture]) -> Transcript:
+    transcript = Transcript(title=plain.title, stage=plain.stage, created_at=plain.created_at)
+    _refuse_duplicates([turn.id for turn in plain.turns], "two turns")
+    ids = {turn.id: new_id() for turn in plain.turns}
+    data = {picture.sha256: picture.data for picture in pictures.values()}
+    earlier: set[str | None] = {None}
+    for placed in plain.turns:
+        if placed.parent not in earlier:
+            raise _refused("a turn in it stands before its parent, or has none")
+        if placed.role == "human" and placed.reply is not None:
+            raise _refused("a human turn in it has a model's reply")
+        earlier.add(placed.id)
+        body = _renamed(placed, ids, pictures)
+        turn = turn_from_plain(transcript, body, id=ids[placed.id],
+                               parent_id=ids.get(placed.parent), pictures=data)
+        transcript.turns[turn.id] = turn
+        if placed.shown:
+            if turn.parent_id in transcript.shown:
+                raise _refused("two versions of a turn in it are both the one shown")
+            transcript.shown[turn.parent_id] = turn.id
+    return transcript
+
+
+def _renamed(placed: PlacedTurn, ids: Mapping[str, str],
+             pictures: Mapping[str, Picture]) -> PlainTurn:
+    """The turn with the new ids, and each picture as it was read."""
+    if missing := [picture for picture in placed.pictures if picture.sha256 not in pictures]:
+        raise _refused(f"it lacks {len(missing)} of the pictures that it names")
+    own = [picture if pictures[picture.sha256].sha256 == picture.sha256
+           else plain_picture(pictures[picture.sha256]) for picture in placed.pictures]
+    reply = placed.reply
+    if reply is not None:
+        spans = [item for item in reply.sent if isinstance(item, SentTurns)]
+        if any(span.first not in ids or span.last not in ids for span in spans):
+            raise _refused("a reply in it was sent turns that it does not hold")
+        reply = reply.model_copy(update={"sent": [
+            SentTurns(first=ids[item.first], last=ids[item.last])
+            if isinstance(item, SentTurns) else _with_read_pictures(item, pictures)
+            for item in reply.sent
+        ]})
+    return placed.model_copy(update={"pictures": own, "reply": reply})
+
+
+def _with_read_pictures(sent: SentMessage, pictures: Mapping[str, Picture]) -> SentMessage:
+    if isinstance(sent.content, str):
+        return sent
+    return sent.model_copy(update={"content": [
+        SentPicture(sha256=pictures[block.sha256].sha256)
+        if isinstance(block, SentPicture) and block.sha256 in pictures else block
+        for block in sent.content
+    ]})
