@@ -17,6 +17,7 @@ import base64
 import hashlib
 import io
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageCms
 
 from llm.errors import ParleyError, PictureTooLargeError, UnreadablePictureError
-from llm.picture_files import gif_frames, kind_of, png_chunks, refuse_endless
+from llm.picture_files import gif_frames, kind_of, refuse_endless
 
 MAX_BYTES = 20 * 1024 * 1024
 """A 25 megapixel photo has 5 to 15 MB; more is more often a mistake than a picture."""
@@ -150,7 +151,7 @@ def _read(data: bytes, kind: str) -> Picture:
     with Image.open(io.BytesIO(data), formats=[_PLUGINS[kind]]) as image:
         _refuse_too_large(image.width, image.height)
         original_size = image.size
-        if _is_own(data, kind, image):
+        if kind == "JPEG" and _is_own_jpeg(data, image):
             image.load()
             return _picture(data, image.size, data, image.size, kind, ())
         changes = []
@@ -344,22 +345,19 @@ def _is_flat(pixels: Image.Image) -> bool:
     return steps.histogram()[0] > 0.5 * (width - 1) * height
 
 
-def _is_own(data: bytes, kind: str, image: Image.Image) -> bool:
-    """Whether `_encode` wrote these bytes: nothing to change, and nothing lost by a second pass."""
+def _is_own_jpeg(data: bytes, image: Image.Image) -> bool:
+    """Whether `_jpeg` wrote these bytes: a second encoding would only lose some more.
+
+    A PNG needs no such look: encoding it again gives the same bytes.
+    """
     if image.mode != "RGB" or max(image.size) > SENT_SIDE:
         return False
-    if kind == "PNG":
-        return data[24:29] == b"\x08\x02\x00\x00\x00" and png_chunks(data) == _OWN_CHUNKS
-    if kind != "JPEG" or getattr(image, "n_frames", 1) != 1:
-        return False
-    # Everything before the pixels depends on the size alone, and the size on 4 bytes.
+    # Everything before the pixels depends on the size alone, and the size is in 4 bytes.
     header = bytearray(_JPEG_HEADER)
-    header[_SIZE_AT : _SIZE_AT + 4] = (image.height.to_bytes(2, "big")
-                                       + image.width.to_bytes(2, "big"))
+    header[_SIZE_AT : _SIZE_AT + 4] = struct.pack(">HH", image.height, image.width)
     return data.startswith(header) and bool(_JPEG_BODY.fullmatch(data, len(header)))
 
 
-_OWN_CHUNKS = [b"IHDR", b"IDAT", b"IEND"]
 _JPEG_HEADER = (lambda jpeg: jpeg[: jpeg.index(b"\xff\xda") + 14])(_jpeg(Image.new("RGB", (8, 8))))
 _SIZE_AT = _JPEG_HEADER.index(b"\xff\xc0") + 5
 _JPEG_BODY = re.compile(rb"(?:[^\xff]|\xff\x00)*+\xff\xd9")

@@ -98,7 +98,7 @@ def refuse_endless(data: bytes, kind: str) -> None:
     if kind == "JPEG":
         _walk_jpeg(data)
     elif kind == "PNG":
-        png_chunks(data)
+        _walk_png(data)
     elif kind == "GIF":
         gif_frames(data)
 
@@ -127,6 +127,15 @@ def _walk_jpeg(data: bytes) -> None:
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 
 
+def _walk_png(data: bytes) -> None:
+    position = 8
+    for _ in range(MAX_PIECES):
+        if position >= len(data):
+            return
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+    raise _endless(kind="PNG", what="pieces")
+
+
 def gif_frames(data: bytes) -> int | None:
     """The number of frames of a GIF, at least 1; None for more than are worth counting."""
     def past_table(position: int, flags: int) -> int:
@@ -150,16 +159,3 @@ def gif_frames(data: bytes) -> int | None:
     if frames == 0:
         raise _endless(kind="GIF", what="pieces")
     return None
-
-
-def png_chunks(data: bytes) -> list[bytes] | None:
-    """The types of the chunks, runs of IDAT counted once; None if bytes are left over."""
-    position, types = 8, []
-    for _ in range(MAX_PIECES):
-        kind = data[position + 4 : position + 8]
-        if kind != b"IDAT" or types[-1:] != [kind]:
-            types.append(kind)
-        position += 12 + int.from_bytes(data[position : position + 4], "big")
-        if kind == b"IEND" or position >= len(data):
-            return types if position == len(data) else None
-    raise _endless(kind="PNG", what="pieces")
