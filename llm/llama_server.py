@@ -1,0 +1,77 @@
+"""The llama.cpp engine: a child process that serves one GGUF file over HTTP on loopback.
+
+Started by llm.local_engines through llm.child, and by nothing else. llama.cpp's own
+server does all the work: chat completions with streaming and usage, slots, prefix
+caching, `/health` and `/slots`. Here it is only told how to.
+
+This module does not know models, weights or the app.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How llama.cpp runs a model. The figures were measured on SmolLM2 135M with two cores."""
+
+    slots: int = 8
+    """Replies at once; more wait their turn. Eight give twice the tokens per second of one."""
+    context_bytes: int = 2_000_000_000
+    """Memory at most for the slots' context; less where the machine has less (an eighth of
+    what is free). Eight windows of SmolLM2 take 1.5 GB. Sharing a smaller pool among them
+    (kv_unified) would end all replies with an error once it is full: that was tried."""
+    threads: int = max(1, (os.cpu_count() or 2) - 1)
+    """For the next token. The engine's threads wait for each other at every layer, so one
+    that loses its core to the app or the browser stalls all: a core is left free."""
+    batch_threads: int = os.cpu_count() or 2
+    """For reading a prompt, where every core pays."""
+    cache_mib: int = 512
+    """Memory for prompts whose slot went to somebody else, so that a chat taken up again
+    is not read again."""
+
+
+def main(order: dict[str, Any], report) -> None:
+    """Serve `order["model"]` until killed; report {"event": "ready", "port"} once it answers.
+
+    order: model and mmproj (paths, mmproj or None), name, context (tokens a request), port
+    (0: any), api_key, tuning.
+    """
+    import xllamacpp
+
+    tuning = Tuning(**order["tuning"])
+    params = xllamacpp.CommonParams()
+    params.model.path = order["model"]
+    params.model_alias = {order["name"]}
+    if order["mmproj"]:
+        params.mmproj.path = order["mmproj"]
+
+    params.n_parallel = tuning.slots
+    params.kv_unified = False
+    params.n_ctx = order["context"] * tuning.slots
+    params.ctx_shift = False  # A prompt too long is an error, never cut in silence.
+    params.cache_prompt = True
+    params.cache_ram_mib = tuning.cache_mib
+    params.cpuparams.n_threads = tuning.threads
+    params.cpuparams_batch.n_threads = tuning.batch_threads
+    params.use_jinja = True
+    # It would shrink the context to what fits, where the catalog has promised more.
+    params.fit_params = False
+
+    params.hostnames = ["127.0.0.1"]
+    params.port = order["port"]
+    params.api_keys = [order["api_key"]]
+    # No web page may call it, whichever it comes from, and there is none of its own.
+    params.cors_origins = ""
+    params.cors_credentials = False
+    params.ui = False
+    params.endpoint_slots = True
+    params.verbosity = 2  # Warnings and errors. More would log a dozen lines a reply.
+
+    server = xllamacpp.Server(params)
+    report({"event": "ready", "port": int(server.listening_address.rsplit(":", 1)[1])})
+    threading.Event().wait()
