@@ -61,7 +61,10 @@ def wait_until(true: Callable[[], object], what: str, *, seconds: float = 30) ->
 
 
 def find_chromium() -> str | None:
-    """The path of a Chromium to drive: PARLEY_CHROMIUM, or one that is installed."""
+    """The path of a Chromium to drive: PARLEY_CHROMIUM, or one that is installed.
+
+    None if there is neither: Playwright then tries the one that it may have fetched itself.
+    """
     if path := os.environ.get("PARLEY_CHROMIUM"):
         return path
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

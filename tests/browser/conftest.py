@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,12 +17,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from tests.app import ROOT, RunningApp, find_chromium, start_app
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--disable-background-networking", "--disable-component-update"]
+
+NO_CHROMIUM = f"""\
+No Chromium was found. Install your system's (Debian, Ubuntu: apt install chromium) or
+Playwright's ({sys.executable} -m playwright install chromium), or say in PARLEY_CHROMIUM
+where there is one."""
 
 FAILED = pytest.StashKey[bool]()
 
@@ -48,13 +54,13 @@ def browser() -> Iterator[Browser]:
     Not for the whole run: while Playwright's sync API is open, no other event loop
     can run in this thread, and other folders have async tests.
     """
-    path = find_chromium()
-    if path is None:
-        missing = ("No Chromium was found. Install it (Debian: apt install chromium), "
-                   "or say where it is in PARLEY_CHROMIUM.")
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            chromium = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        except Error as error:
+            if "Executable doesn't exist" not in str(error):
+                raise
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CHROMIUM)
         yield chromium
         chromium.close()
 
