@@ -1,0 +1,264 @@
+"""Prompt sets: typed text, CSV or JSON Lines, with variables and, if wanted, checks.
+
+- Text: one prompt a line.
+- CSV: a header, then a row for each prompt. The columns `prompt`, `system`, `tag`,
+  `expected` (the answer must contain it), `reference` (the answer is compared with it by
+  chrF) and `checks` (a JSON list, see `llm.checks`) have a meaning; every column is also a
+  variable, so that `{city}` in a prompt becomes what the row's column `city` holds.
+- JSON Lines: an object a line with the same names; `expected` and `reference` may be lists.
+
+A variable is a plain name in braces and nothing else: all other braces are text, and so
+are those in a value. Files come from anybody: they are bounded, taken in whole or not at
+all, and an error names the row.
+
+This module does not know models, nor how prompts are run.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from llm.checks import Check, ChrF, Contains
+from llm.errors import ImportRefusedError
+
+SHIPPED = Path(__file__).with_name("prompt_sets")
+MAX_BYTES = 5_000_000
+MAX_PROMPTS = 10_000
+MAX_PROMPT = 100_000
+"""Characters, after the variables are filled in."""
+MAX_COLUMNS = 100
+
+Form = Literal["text", "csv", "jsonl"]
+
+_VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,99})\}")
+_SPECIAL = ("prompt", "system", "tag", "expected", "reference", "checks")
+
+
+class Prompt(BaseModel):
+    """One prompt of a set, its variables filled in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: int = Field(ge=1)
+    """Its place in the set, from 1."""
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT, pattern=r"\S")
+    system: str = Field(default="", max_length=MAX_PROMPT)
+    tag: str = Field(default="", max_length=100)
+    expected: tuple[str, ...] = ()
+    """Right answers, for people and for a judge to see."""
+    checks: Annotated[tuple[Check, ...], Field(max_length=20)] = ()
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    name: str
+    prompts: tuple[Prompt, ...]
+    notes: tuple[str, ...] = ()
+    """What looks like a slip, in plain words: a variable without a column, a column unused."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same prompts in the same order, whatever file they came in."""
+        return fingerprint(self.prompts)
+
+
+def fingerprint(prompts: Iterable[Prompt]) -> str:
+    digest = hashlib.sha256()
+    for prompt in prompts:
+        digest.update(prompt.model_dump_json(by_alias=True).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def list_shipped() -> list[str]:
+    """The names of the sets that come with Parley."""
+    return sorted(path.stem for path in SHIPPED.glob("*.jsonl"))
+
+
+def load_prompt_set(source: str | Path, *, template: str | None = None) -> PromptSet:
+    """A set by the name of a shipped one, or by its path: .csv, .jsonl, anything else is text.
+
+    Raises `ImportRefusedError`.
+    """
+    if source in list_shipped():
+        path = SHIPPED / f"{source}.jsonl"
+    else:
+        path = Path(source)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        shipped = ", ".join(list_shipped())
+        raise ImportRefusedError(
+            f"{str(source)[:200]} cannot be read ({getattr(error, 'strerror', None) or error}). "
+            f"Give a file's path, or one of the sets that come with Parley: {shipped}."
+        ) from error
+    return parse_prompt_set(data, name=path.stem, form=form_of(path.name), template=template)
+
+
+def form_of(filename: str) -> Form:
+    """What a file holds, by the end of its name."""
+    ending = filename.rpartition(".")[2].lower()
+    return {"csv": "csv", "tsv": "csv", "jsonl": "jsonl", "ndjson": "jsonl"}.get(ending, "text")
+
+
+def parse_prompt_set(data: bytes, *, name: str, form: Form, template: str | None = None
+                     ) -> PromptSet:
+    """The prompts in a file's bytes, or in what somebody typed.
+
+    `template` is the prompt of each row that has none of its own. All or nothing: raises
+    `ImportRefusedError`, naming the row that is wrong.
+    """
+    if len(data) > MAX_BYTES:
+        raise ImportRefusedError(
+            f"This prompt set has more than {MAX_BYTES / 1e6:.0f} MB. Split it.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ImportRefusedError(
+            "This prompt set is not UTF-8 text. Save it as UTF-8 (in Excel: “CSV UTF-8”)."
+        ) from error
+    rows = {"text": _text_rows, "csv": _csv_rows, "jsonl": _jsonl_rows}[form](text)
+    prompts: list[Prompt] = []
+    used: set[str] = set()
+    columns: dict[str, None] = {}
+    unfilled: dict[str, int] = {}
+    for where, row in rows:
+        columns.update(dict.fromkeys(row))
+        prompts.append(_prompt(where, row, template, len(prompts) + 1, used, unfilled))
+        if len(prompts) > MAX_PROMPTS:
+            raise ImportRefusedError(f"This prompt set has more than {MAX_PROMPTS:,} prompts.")
+    if not prompts:
+        raise ImportRefusedError("There are no prompts in it.")
+    notes = [f"{{{variable}}} in prompt {number} stays as it is: there is no such column."
+             for variable, number in unfilled.items() if set(columns) - {*_SPECIAL}]
+    notes += [f"The column “{column}” is not used in any prompt."
+              for column in columns if column not in used and column not in _SPECIAL]
+    return PromptSet(name, tuple(prompts), tuple(notes))
+
+
+def variables_in(template: str) -> list[str]:
+    """The names in braces that a prompt asks for, each once, in order."""
+    return list(dict.fromkeys(_VARIABLE.findall(template)))
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """`template` with each `{name}` that is in `values` replaced, once; all else is text.
+
+    Raises ValueError if it would become longer than `MAX_PROMPT`.
+    """
+    growth = sum(len(values[name]) for name in _VARIABLE.findall(template) if name in values)
+    if len(template) + growth > 2 * MAX_PROMPT:
+        raise ValueError(f"filled in, it has more than {MAX_PROMPT:,} characters")
+    return _VARIABLE.sub(lambda match: values.get(match[1], match[0]), template)
+
+
+def _prompt(where: str, row: Mapping[str, Any], template: str | None, number: int,
+            used: set[str], unfilled: dict[str, int]) -> Prompt:
+    values = {name: str(value) for name, value in row.items()
+              if isinstance(value, str | int | float) and not isinstance(value, bool)}
+    written = row.get("prompt") or template or ""
+    try:
+        for name in row:
+            if name not in _SPECIAL and name not in values:
+                raise ValueError(f"“{name[:80]}” must be text or a number")
+        if not isinstance(written, str) or not isinstance(row.get("system") or "", str):
+            raise ValueError("prompt and system must be text")
+        names = variables_in(written + (row.get("system") or ""))
+        used.update(names)
+        for name in names:
+            if name not in values:
+                unfilled.setdefault(name, number)
+        expected, reference = _texts(row.get("expected")), _texts(row.get("reference"))
+        checks = list(row.get("checks") or ())
+        checks += [Contains(text=expected)] if expected else []
+        checks += [ChrF(reference=reference)] if reference else []
+        return Prompt(number=number, prompt=fill(written, values),
+                      system=fill(row.get("system") or "", values), tag=row.get("tag") or "",
+                      expected=expected or reference, checks=tuple(checks))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        missing = place == "prompt" and not written.strip()
+        reason = "it holds no prompt" if missing else f"{place}: {first['msg']}"
+        raise ImportRefusedError(f"{where}: {reason}.") from error
+    except (ValueError, TypeError) as error:
+        raise ImportRefusedError(f"{where}: {error}.") from error
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [] if value in (None, "") else [value]
+    if not all(isinstance(text, str | int | float) and str(text).strip() for text in values):
+        raise ValueError("expected and reference must be text, or lists of texts")
+    return tuple(map(str, values))
+
+
+def _text_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield f"Line {number}", {"prompt": line.strip()}
+
+
+def _jsonl_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    # By \n alone: JSON strings may hold other line breaks as they are.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = from_json(line, allow_inf_nan=False)
+        except ValueError as error:
+            raise ImportRefusedError(f"Line {number} is not JSON: {error}.") from error
+        if not isinstance(row, dict) or len(row) > MAX_COLUMNS:
+            raise ImportRefusedError(
+                f"Line {number} is not a JSON object of at most {MAX_COLUMNS} names.")
+        yield f"Line {number}", row
+
+
+def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    header_line = text.partition("\n")[0]
+    # Spreadsheets write the separator of the country they run in.
+    separator = max(",;\t", key=header_line.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(header)
+        for row in reader:
+            where = f"Row {reader.line_num}"
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) > len(header):
+                raise ImportRefusedError(
+                    f"{where}: it has {len(row)} cells, the header has {len(header)}.")
+            named: dict[str, Any] = dict(zip(header, row, strict=False))
+            if checks := named.pop("checks", "").strip():
+                named["checks"] = _checks_cell(where, checks)
+            yield where, named
+    except csv.Error as error:
+        raise ImportRefusedError(f"Row {reader.line_num} is not CSV: {error}.") from error
+
+
+def _check_header(header: Sequence[str]) -> None:
+    if not header or len(header) > MAX_COLUMNS:
+        raise ImportRefusedError(f"The header must have 1 to {MAX_COLUMNS} columns.")
+    if len(set(header)) < len(header) or not all(header):
+        raise ImportRefusedError("The header must give each column a name of its own.")
+
+
+def _checks_cell(where: str, cell: str) -> list[Any]:
+    try:
+        checks = json.loads(cell)
+    except (ValueError, RecursionError) as error:
+        raise ImportRefusedError(f"{where}: checks is not JSON.") from error
+    if not isinstance(checks, list):
+        raise ImportRefusedError(f"{where}: checks is not a JSON list.")
+    return checks
