@@ -85,7 +85,7 @@ class _Transport(httpx2.BaseTransport):
         self._inner: httpx2.HTTPTransport | None = None
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        _keep_needed_headers(request, self._with_key)
+        request = _with_needed_headers(request, self._with_key)
         if self._inner is None:
             self._inner = httpx2.HTTPTransport(
                 verify=_tls(), limits=_NO_KEEP_ALIVE, proxy=_proxy(request.url))
@@ -130,7 +130,7 @@ class _AsyncTransport(httpx2.AsyncBaseTransport):
         self._inner: httpx2.AsyncHTTPTransport | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        _keep_needed_headers(request, self._with_key)
+        request = _with_needed_headers(request, self._with_key)
         if self._inner is None:
             self._inner = httpx2.AsyncHTTPTransport(
                 verify=_tls(), limits=_NO_KEEP_ALIVE, proxy=_proxy(request.url))
@@ -202,10 +202,15 @@ class _Watch:
             )
 
     def end(self, error: BaseException | None = None) -> None:
-        if self._recorder is not None:
-            told = str(error) if isinstance(error, ParleyError) else type(error).__name__
-            self._recorder.end(None if error is None else told)
-            self._recorder = None
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        if isinstance(error, GeneratorExit | asyncio.CancelledError):
+            recorder.closed()
+        elif isinstance(error, ParleyError):
+            recorder.end(str(error))
+        else:
+            recorder.end(None if error is None else type(error).__name__)
 
 
 class _Body(httpx2.SyncByteStream):
@@ -224,7 +229,7 @@ class _Body(httpx2.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
-        self._watch.end()
+        self._watch.end(GeneratorExit())
 
 
 class _AsyncBody(httpx2.AsyncByteStream):
@@ -243,17 +248,19 @@ class _AsyncBody(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-        self._watch.end()
+        self._watch.end(GeneratorExit())
 
 
-def _keep_needed_headers(request: httpx2.Request, with_key: bool) -> None:
+def _with_needed_headers(request: httpx2.Request, with_key: bool) -> httpx2.Request:
     # The libraries add an account's organization, their own and the machine's versions,
-    # and whatever a variable like OPENAI_CUSTOM_HEADERS holds, to any host.
-    for name in list(request.headers):
-        if name not in _SENT_HEADERS and not (with_key and name == "authorization"):
-            del request.headers[name]
+    # and whatever a variable like OPENAI_CUSTOM_HEADERS holds, to any host. A copy, because
+    # openai looks into the request's headers again once the answer is there.
+    headers = {name: value for name, value in request.headers.items()
+               if name in _SENT_HEADERS or (with_key and name == "authorization")}
     # A compressed answer would be recorded unreadably, and could unpack to any size.
-    request.headers["accept-encoding"] = "identity"
+    headers["accept-encoding"] = "identity"
+    return httpx2.Request(request.method, request.url, headers=headers, content=request.read(),
+                          extensions=request.extensions)
 
 
 def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None:

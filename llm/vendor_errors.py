@@ -12,6 +12,7 @@ reply is run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from llm import failures
 from llm.catalog import ModelSpec
@@ -42,6 +43,12 @@ Meaning = Callable[[Failure], ParleyError]
 
 def _mean(library: str, meaning: Meaning, names: str) -> dict[str, Meaning]:
     return {f"{library}.{name}": meaning for name in names.split()}
+
+
+def _status(status: int) -> Meaning:
+    """LangChain's classes stand for an HTTP status, and need not carry one."""
+    return lambda failure: failures.by_status(
+        failure if failure.status else replace(failure, status=status))
 
 
 def _http_client(library: str) -> dict[str, Meaning]:
@@ -77,9 +84,12 @@ MEANINGS: dict[str, Meaning] = {
             "OpenAIContextOverflowError OpenAIAPIContextOverflowError"),
     **_mean("langchain_openai", failures.silent, "StreamChunkTimeoutError"),
     **_mean("langchain_core", failures.context, "ContextOverflowError"),
-    **_mean("langchain_core", failures.invalid_key, "ModelAuthenticationError"),
-    **_mean("langchain_core", failures.by_status, "ModelPermissionDeniedError ModelRateLimitError"
-            " ModelInvalidRequestError ModelNotFoundError ModelAPIError"),
+    **_mean("langchain_core", _status(401), "ModelAuthenticationError"),
+    **_mean("langchain_core", _status(403), "ModelPermissionDeniedError"),
+    **_mean("langchain_core", _status(400), "ModelInvalidRequestError"),
+    **_mean("langchain_core", _status(404), "ModelNotFoundError"),
+    **_mean("langchain_core", _status(429), "ModelRateLimitError"),
+    **_mean("langchain_core", _status(500), "ModelAPIError"),
     **_mean("langchain_core", failures.connection, "ModelConnectionError"),
     **_mean("langchain_core", failures.silent, "ModelTimeoutError"),
     **_mean("langchain_core", failures.broken, "ModelError ModelRefusalError LangChainException"
@@ -122,13 +132,16 @@ MEANINGS: dict[str, Meaning] = {
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what led to it, outermost first."""
+    """`error` and what led to it, outermost first.
+
+    A context that was suppressed is followed too: httpcore raises its errors `from
+    None`, and only there is it said that a connection was refused.
+    """
     seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or (
-            None if current.__suppress_context__ else current.__context__)
-
-
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            pending += [current.__context__, current.__cause__]

@@ -23,17 +23,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 MASK = "•••"
 MAX_BODY_BYTES = 1_000_000
 """Of each body this much is kept: more is a picture, or a reply out of hand."""
 MAX_CHUNKS = 50_000
+CLOSED_HERE = "closed from here before its end"
 
 _SECRET_HEADERS = frozenset({
     "authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie",
 })
-_SECRET_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "token", "access_token"})
+_SECRET_PARAMETERS = re.compile(r"([?&](?:key|api[-_]?key|token|access_token)=)[^&#]+", re.I)
 _TELLING_HEADERS = frozenset({
     "content-type", "date", "server", "request-id", "x-request-id", "retry-after", "retry-after-ms",
     "openai-processing-ms", "openai-version", "x-inference-provider", "x-compute-time",
@@ -69,7 +69,7 @@ class Exchange:
     response_bytes: int = 0
     """The length of all that was received."""
     error: str | None = None
-    """What broke it: the name of an exception, or one of Parley's sentences."""
+    """What broke it: the name of an exception, a sentence of Parley's, or CLOSED_HERE."""
 
     def request_json(self) -> Any:
         """The request's JSON with its pictures shortened; its text, if it is not JSON."""
@@ -149,6 +149,7 @@ class Recorder:
         self._secrets = [secret.encode() for secret in secrets if secret]
         self._started = time.perf_counter()
         self._body = bytearray()
+        self._tail = b""
 
     def response(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's status and headers have come."""
@@ -166,9 +167,14 @@ class Recorder:
         exchange.response_bytes += len(data)
         if len(exchange.chunks) < MAX_CHUNKS:
             exchange.chunks.append((self._elapsed(), len(data)))
+        self._tail = (self._tail + data)[-20:]
         # A little over the limit, so that a key across the edge is still seen whole.
         room = MAX_BODY_BYTES + max(map(len, self._secrets), default=0) - len(self._body)
         self._body += data[:max(room, 0)]
+
+    def closed(self) -> None:
+        """This side has closed the response: after the last event nobody waits for more."""
+        self.end(None if b"[DONE]" in self._tail else CLOSED_HERE)
 
     def end(self, error: str | None = None) -> None:
         """The response has ended, in good order or by `error`."""
@@ -215,9 +221,4 @@ def _mask_header(name: str, value: str) -> str:
 
 
 def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    query = [(name, MASK if name.lower() in _SECRET_PARAMETERS else value)
-             for name, value in parse_qsl(parts.query, keep_blank_values=True)]
-    if MASK not in dict(query).values():
-        return url
-    return urlunsplit(parts._replace(query=urlencode(query, safe=MASK)))
+    return _SECRET_PARAMETERS.sub(rf"\1{MASK}", url)
