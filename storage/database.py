@@ -28,6 +28,8 @@ from storage.schema import HEAD, VERSION_TABLE
 
 BUSY_SECONDS = 5
 """How long a writer waits for another before it gives up."""
+OPENING_SECONDS = 30
+"""How long a process waits for another that is preparing the same file."""
 _POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 10}
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK = 7_275_953
@@ -51,7 +53,7 @@ def open_engine(url: str | None = None) -> tuple[Engine, str | None]:
     if where.database.startswith("file:"):
         return _ready(_create_sqlite(where)), None
     path = Path(where.database)
-    with _made(path), FileLock(f"{path}.lock"):
+    with _made(path), FileLock(f"{path}.lock", timeout=OPENING_SECONDS):
         notice = None if _looks_like_database(path) else _set_aside(path)
         _touch_private(path)
         try:
@@ -180,8 +182,8 @@ def _made(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be opened or made ({error.strerror}), so conversations are not kept "
-            "for now. Check the folder, or set PARLEY_HOME to another."
+            f"{path} cannot be opened or made ({error.strerror or 'busy'}), so conversations are "
+            "not kept for now. Check the folder, or set PARLEY_HOME to another."
         ) from error
 
 

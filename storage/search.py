@@ -78,17 +78,24 @@ def matching(db: Connection, query: Query) -> list[TextualSelect]:
 
 
 def position_of_match(db: Connection, query: Query, conversation: int) -> int:
-    """The position of the first turn that holds an item of the query; 0 for the title."""
+    """The position of the first turn with all the items, else of the first with any of them.
+
+    0 is the title.
+    """
     if db.dialect.name == "sqlite":
-        statement = "SELECT min(rowid) FROM words WHERE words MATCH :any " \
+        statement = "SELECT min(rowid) FROM words WHERE words MATCH :items " \
                     "AND rowid BETWEEN :low AND :high"
-        any_item = " OR ".join(map(_fts5, query.items))
+        items, all_of, any_of = map(_fts5, query.items), " AND ", " OR "
     else:
-        statement = "SELECT min(key) FROM words WHERE written @@ to_tsquery('simple', :any) " \
+        statement = "SELECT min(key) FROM words WHERE written @@ to_tsquery('simple', :items) " \
                     "AND key BETWEEN :low AND :high"
-        any_item = " | ".join(f"({_tsquery(item)})" for item in query.items)
-    found = db.scalar(text(statement), {"any": any_item, **_range(conversation)})
-    return (found or 0) & (MAX_TURNS - 1)
+        items, all_of, any_of = (f"({_tsquery(item)})" for item in query.items), " & ", " | "
+    items = list(items)
+    for joined in (all_of.join(items), any_of.join(items)):
+        found = db.scalar(text(statement), {"items": joined, **_range(conversation)})
+        if found is not None:
+            return found & (MAX_TURNS - 1)
+    return 0
 
 
 def _fts5(item: Sequence[str]) -> str:
