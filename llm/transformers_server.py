@@ -1,0 +1,226 @@
+"""The transformers engine: `transformers serve` in a child process, made fit for strangers.
+
+Started by llm.local_engines through llm.child, and by nothing else. It is what
+`transformers serve DIR --dtype bfloat16 --continuous-batching` runs, with these differences:
+
+- It listens on a port that the system chooses and answers to a key alone: the command
+  itself lets any web page unload the model.
+- Temperature and top p are each request's own. With continuous batching the command takes
+  those of the first request for all that follow, and does not sample at all unless the
+  checkpoint says so.
+- A prompt that does not fit the context window is an error (400), not nonsense.
+- `/slots` says how many replies are being made.
+
+This module does not know models, weights or the app.
+"""
+
+from __future__ import annotations
+
+import copy
+import hmac
+import threading
+import time
+from typing import Any
+
+import torch
+from fastapi import HTTPException
+from transformers import ContinuousBatchingConfig, GenerationConfig
+from transformers.cli.serve import Serve
+from transformers.cli.serving import chat_completion, server, utils
+from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
+from transformers.generation.continuous_batching import cb_logits_processors as processors
+
+
+CACHE_BYTES = 800_000_000
+"""Memory for the keys and values of all running replies. Left alone, transformers takes 60%
+of the machine's memory (14 of 24 GB) and half a minute to fill it. A reply that finds the
+cache full waits; the cache always holds one whole context window."""
+PAGE_TOKENS = 256
+BATCH_TOKENS = 512
+"""Read or written in one pass: a longer prompt is read in pieces, between others' tokens."""
+REPLIES = 16
+"""Made at once. On a processor more would only be slower for each."""
+
+
+def cache_for(model, window: int | None) -> ContinuousBatchingConfig:
+    """Continuous batching within bounds where there is no GPU; else as transformers has it."""
+    settings: dict[str, Any] = {}
+    if model.device.type == "cpu":
+        config = model.config.get_text_config()
+        width = getattr(config, "head_dim", None) or \
+            config.hidden_size // config.num_attention_heads
+        token_bytes = config.num_hidden_layers * config.num_key_value_heads * width * 4
+        tokens = max(window or config.max_position_embeddings, CACHE_BYTES // token_bytes)
+        settings = {"num_blocks": -(-tokens // PAGE_TOKENS) + 1, "page_size": PAGE_TOKENS,
+                    "max_batch_tokens": BATCH_TOKENS, "max_requests_per_batch": REPLIES}
+    return ContinuousBatchingConfig(per_request_processors=True, **settings)
+
+
+class EachOwnTemperature(processors.ContinuousBatchingTemperatureLogitsWarper):
+    """Divides each request's logits by its own temperature; 0 leaves the likeliest token alone."""
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        temperature = tensor_arg[:scores.size(0)].view(dtype=torch.float32).unsqueeze(-1)
+        greedy = temperature == 0
+        # The first of equals, as without sampling: in bfloat16 two are often equal.
+        likeliest = scores.argmax(dim=-1, keepdim=True)
+        alone = torch.full_like(scores, -torch.inf).scatter(-1, likeliest, 0.0)
+        return torch.where(greedy, alone, scores / temperature.masked_fill(greedy, 1.0))
+
+
+class EachOwnTopP(processors.ContinuousBatchingTopPLogitsWarper):
+    """Each request's own top p, sorting the vocabulary only where some request wants it."""
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        top_p = tensor_arg[:scores.size(0)].view(dtype=torch.float32)
+        if scores.device.type == "cpu" and bool((top_p >= 1).all()):
+            return scores
+        return super().__call__(scores, tensor_arg)
+
+
+class Window:
+    """Keeps prompt and reply within the context window. Mixed into both ways to generate."""
+
+    tokens: int | None = None
+
+    def generate_streaming(self, model, processor, inputs, gen_config, request_id, **kwargs):
+        self._fit(model, inputs, gen_config)
+        return super().generate_streaming(
+            model, processor, inputs, gen_config, request_id, **kwargs)
+
+    async def generate_non_streaming(self, model, processor, inputs, gen_config, request_id):
+        self._fit(model, inputs, gen_config)
+        return await super().generate_non_streaming(
+            model, processor, inputs, gen_config, request_id)
+
+    def _fit(self, model, inputs, gen_config: GenerationConfig) -> None:
+        ids = inputs["input_ids"]
+        prompt = len(ids) if isinstance(ids, list) else ids.shape[-1]
+        window = self.tokens or model.config.get_text_config().max_position_embeddings
+        if prompt >= window:
+            raise HTTPException(400, f"This model's maximum context length is {window} tokens. "
+                                     f"However, your messages resulted in {prompt} tokens.")
+        gen_config.max_new_tokens = min(gen_config.max_new_tokens, window - prompt)
+        self._sampling = {
+            "temperature": float(gen_config.temperature or 1.0) if gen_config.do_sample else 0.0,
+            "top_p": float(gen_config.top_p or 1.0) if gen_config.do_sample else 1.0,
+        }
+
+
+class Batched(Window, utils.CBGenerateManager):
+    """Continuous batching, each request with the sampling that it asked for."""
+
+    def init_cb(self, model, gen_config: GenerationConfig) -> None:
+        if self._cb is not None:
+            return
+        shared = copy.deepcopy(gen_config)
+        # Any but the neutral values: they make transformers install the two above.
+        shared.update(do_sample=True, temperature=0.7, top_p=0.9, top_k=0)
+        self._cb_config = cache_for(model, self.tokens)
+        super().init_cb(model, shared)
+        add_request = self._cb.add_request
+        # Called by the methods above before they wait for anything: the sampling is still theirs.
+        self._cb.add_request = lambda ids, **kwargs: add_request(ids, **kwargs, **self._sampling)
+
+    def count(self) -> int:
+        """Replies that are being made or wait."""
+        if self._cb is None or self._cb.batch_processor is None:
+            return 0
+        return len(self.scheduler.active_requests) + len(self.scheduler.waiting_requests)
+
+
+class OneByOne(Window, utils.GenerateManager):
+    """One reply after another, for models that see: continuous batching does not take them."""
+
+    def __init__(self):
+        super().__init__()
+        self._lock, self._count = threading.Lock(), 0
+
+    def submit(self, fn, *args, **kwargs):
+        return super().submit(self._counted(fn), *args, **kwargs)
+
+    def async_submit(self, fn, *args, **kwargs):
+        return super().async_submit(self._counted(fn), *args, **kwargs)
+
+    def count(self) -> int:
+        return self._count
+
+    def _counted(self, fn):
+        def run(*args, **kwargs):
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                self._add(-1)
+
+        self._add(1)
+        return run
+
+    def _add(self, number: int) -> None:
+        with self._lock:
+            self._count += number
+
+
+class Completions(chat_completion.ChatCompletionHandler):
+    """Samples where a temperature above 0 was asked for, whatever the checkpoint's default."""
+
+    def _build_generation_config(self, body: dict, model_generation_config, use_cb: bool = False):
+        config = super()._build_generation_config(body, model_generation_config, use_cb=use_cb)
+        if body.get("temperature"):
+            config.do_sample = True
+        return config
+
+
+class Guard:
+    """ASGI middleware: the key, or 401. `/health` alone is open."""
+
+    def __init__(self, app, key: str):
+        self.app, self.expected = app, f"Bearer {key}".encode()
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http" and scope["path"] != "/health":
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(given, self.expected):
+                await send({"type": "http.response.start", "status": 401,
+                            "headers": [(b"content-type", b"application/json")]})
+                await send({"type": "http.response.body", "body": b'{"detail": "Wrong key."}'})
+                return
+        await self.app(scope, receive, send)
+
+
+def main(order: dict[str, Any], report) -> None:
+    """Serve the folder `order["model"]` until killed; report {"event": "ready", "port"}.
+
+    order: model (a path, and the only name it answers to), context (tokens, or None: as
+    the checkpoint says), port (0: any), api_key.
+    """
+    build_server = server.build_server
+
+    def build_guarded(*args, generation_state, **kwargs):
+        app = build_server(*args, generation_state=generation_state, **kwargs)
+        app.add_middleware(Guard, key=order["api_key"])
+
+        @app.get("/slots")
+        def slots() -> list[dict[str, bool]]:
+            managers = [*generation_state._generate_managers.values()]
+            if generation_state._cb_manager is not None:
+                managers.append(generation_state._cb_manager)
+            return [{"is_processing": True}] * sum(manager.count() for manager in managers)
+
+        return app
+
+    Window.tokens = order["context"]
+    utils.CBGenerateManager, utils.GenerateManager = Batched, OneByOne
+    chat_completion.ChatCompletionHandler = Completions
+    server.build_server = build_guarded
+    processors.CLASSIC_TO_CB_PROCESSORS_MAP[TemperatureLogitsWarper] = EachOwnTemperature
+    processors.CLASSIC_TO_CB_PROCESSORS_MAP[TopPLogitsWarper] = EachOwnTopP
+
+    serve = Serve(order["model"], continuous_batching=True, dtype="bfloat16", host="127.0.0.1",
+                  port=order["port"], trust_remote_code=False, non_blocking=True)
+    while not serve.server.started:
+        if not serve._thread.is_alive():
+            raise SystemExit("The server did not start; the line above says why.")
+        time.sleep(0.02)
+    listener = serve.server.servers[0].sockets[0]
+    report({"event": "ready", "port": listener.getsockname()[1]})
+    threading.Event().wait()
