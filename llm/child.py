@@ -68,8 +68,9 @@ class Child:
             pass  # It died already: its exit code and log say why.
 
     def _read(self) -> None:
-        for line in self.process.stdout:
-            self._events.put(json.loads(line))
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self._events.put(json.loads(line))
         self._events.put(None)
 
     def next_event(self, timeout: float) -> Event | None:
