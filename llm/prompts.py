@@ -12,6 +12,11 @@ TRANSLATION_SYSTEM = (
 )
 """Editable on the page, so it is a template of its own with the one field `language`."""
 
+BACK_TRANSLATION_SYSTEM = (
+    "You are a helpful assistant that translates {language} to English. "
+    "Translate the user's text. Answer with the translation only."
+)
+
 TRANSLATION_PROMPT = ChatPromptTemplate([("system", "{system}"), ("human", "{text}")])
 """system: the filled instruction; text: what to translate."""
 

@@ -14,7 +14,6 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from tokenizers import Tokenizer
 
-from llm import weights
 from llm.catalog import ModelSpec
 
 
@@ -34,7 +33,9 @@ MESSAGE_OVERHEAD = 4
 
 def count_tokens(spec: ModelSpec, text: str) -> TokenCount:
     """The tokens of a text standing alone, without a chat template's."""
-    tokenizer = _tokenizer(weights.tokenizer_file(spec))
+    from llm.weights import tokenizer_file
+
+    tokenizer = _tokenizer(tokenizer_file(spec))
     if tokenizer is not None:
         return TokenCount(len(tokenizer.encode(text, add_special_tokens=False).ids), True)
     return TokenCount(count_tokens_approximately([HumanMessage(text)], extra_tokens_per_message=0),

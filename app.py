@@ -1,0 +1,76 @@
+"""The app that `streamlit run app.py` serves: Streamlit's pages behind our own middleware.
+
+    PARLEY_HOSTS             names that the app is reached under, with commas between them:
+                             needed behind a proxy on the same machine
+    PARLEY_FRAME_ANCESTORS   who may show the app in a frame, as in a CSP; else nobody
+    PARLEY_DEFAULT_MODEL     the model whose engine starts with the app; else the first listed
+    FORWARDED_ALLOW_IPS      proxies whose word on TLS counts; else those on this machine
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+from huggingface_hub import constants as hub_settings
+from starlette.middleware import Middleware
+from streamlit.runtime.pages_manager import PagesManager
+
+from llm import local_engines, paths
+from llm.catalog import get_model, list_models
+from llm.errors import CatalogError
+from web import logs
+from web.headers import SecurityHeaders, inline_script_hashes
+from web.origins import OwnOriginOnly
+from web.owner import OwnerCookie
+
+log = logging.getLogger("web.app")
+
+INDEX_PAGE = Path(st.__file__).parent / "static" / "index.html"
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    """Start the default model's engine beside the app, and end all engines with it."""
+    logs.set_up(paths.logs())
+    if "HF_HUB_DISABLE_TELEMETRY" not in os.environ:
+        hub_settings.HF_HUB_DISABLE_TELEMETRY = True
+    start_default_engine()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(local_engines.shutdown)
+
+
+def start_default_engine() -> None:
+    """Have the default model ready by the time that somebody writes to it. Does not wait."""
+    try:
+        named = os.environ.get("PARLEY_DEFAULT_MODEL")
+        model = get_model(named) if named else list_models()[0]
+    except CatalogError as error:
+        log.error("No default model: %s", error)
+        return
+    if model.provider == "local":
+        engine = local_engines.engine_for(model)
+        engine.keep = True
+        engine.start()
+
+
+MIDDLEWARE = [
+    Middleware(
+        SecurityHeaders,
+        inline_scripts=inline_script_hashes(INDEX_PAGE.read_text("utf-8")),
+        frame_ancestors=os.environ.get("PARLEY_FRAME_ANCESTORS", "'none'"),
+    ),
+    Middleware(OwnOriginOnly, hosts=os.environ.get("PARLEY_HOSTS", "").split(",")),
+    Middleware(OwnerCookie),
+]
+
+# Until navigation.py has run once, Streamlit takes the files in pages/ for its menu, and
+# tells whoever comes first by a page's own address that there is no such page.
+PagesManager.uses_pages_directory = False
+
+app = st.App("navigation.py", lifespan=lifespan, middleware=MIDDLEWARE)

@@ -1,0 +1,22 @@
+"""From a chosen model to one that a chain can use: its key found, its engine ready, settings bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.language_models import LanguageModelLike
+
+from components.engines import wait_for_engine
+from components.keys import key_for
+from llm.catalog import ModelSpec
+from llm.providers import bind_settings, create_chat_model
+
+
+def ready_model(spec: ModelSpec, settings: Mapping[str, Any]) -> LanguageModelLike:
+    """The chat model with its settings bound; shows a local engine's progress while it starts.
+
+    Raises a `ParleyError`: no key, no weights, an engine that does not start.
+    """
+    wait_for_engine(spec)
+    return bind_settings(create_chat_model(spec, api_key=key_for(spec)), spec, settings)

@@ -1,0 +1,36 @@
+"""How full the model's context window is: the instruction, the history, the room for a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from langchain_core.messages import SystemMessage
+from streamlit.delta_generator import DeltaGenerator
+
+from components.language import _
+from llm.catalog import ModelSpec
+from llm.memory import View
+from llm.tokens import count_message_tokens
+
+
+def show_context(place: DeltaGenerator, spec: ModelSpec, settings: Mapping[str, Any],
+                 view: View) -> None:
+    """Draw what the next message will carry along, against the context window."""
+    if spec.context_window is None:
+        return
+    history = count_message_tokens(spec, view.messages)
+    system = count_message_tokens(spec, [SystemMessage(settings.get("system", ""))])
+    room = settings.get("max_tokens", 0)
+    total = history.tokens + system.tokens + room
+    mark = "" if history.measured and system.measured else "≈"
+    place.progress(min(1.0, total / spec.context_window), text=_(
+        "The next message carries {mark}{history} tokens of history and {mark}{system} of "
+        "instruction, and leaves {room} for the reply: {share} of {window}.").format(
+            mark=mark, history=f"{history.tokens:,}", system=f"{system.tokens:,}",
+            room=f"{room:,}", share=f"{total / spec.context_window:.0%}",
+            window=f"{spec.context_window:,}"))
+    if total > spec.context_window:
+        place.warning(_("The conversation no longer fits the context window with that room for a "
+                        "reply. Begin a new one, or lower Max tokens."))

@@ -1,0 +1,192 @@
+"""A chat: the one renderer of history, the box one types in, and what can be done to a turn.
+
+    converse(transcript, answer, starters=("…",))
+
+A page says only how a question is answered. Editing and asking again make new
+branches of the transcript; nothing that was said is lost. Knows no model and no
+prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from components import session
+from components.language import _
+from components.reply import show_reply
+from components.text import show_text
+from components.what_ran import show_what_ran
+from llm.errors import ParleyError
+from llm.replies import Ending, Reply
+from llm.transcript import Transcript, Turn
+
+SHOWN_TURNS = 20
+"""Turns drawn at once. All of a long chat would be sent again at each rerun."""
+
+MAX_CHARACTERS = 200_000
+"""A message longer than this is a file, and no model here reads it whole."""
+
+Answer = Callable[[Turn], Reply]
+
+
+def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
+             unseen: Callable[[Turn], bool] = lambda turn: False) -> None:
+    """Draw the conversation and its box, and have a new question answered by `answer`.
+
+    `answer` gets the human turn and returns its running reply, or raises a
+    `ParleyError`. `starters` are offered while nothing has been said. Turns that the
+    model does not see any more, says `unseen`, are marked.
+    """
+    message = st.chat_input(_("Your message"), key=f"box-{chat.id}", max_chars=MAX_CHARACTERS)
+    if message and message.strip():
+        _stop_running(chat)
+        chat.append("human", message)
+    if not chat.turns:
+        _offer_starters(chat, starters)
+    turns = chat.path()
+    first = _first_shown(chat, len(turns))
+    for turn in turns[first:]:
+        _show_turn(chat, turn, is_unseen=unseen(turn))
+    if turns and turns[-1].role == "human":
+        _answer(chat, turns[-1], answer)
+
+
+def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
+    with st.chat_message("assistant", avatar=":material/smart_toy:"):
+        try:
+            reply = answer(question)
+        except ParleyError as error:
+            # Kept as a failed reply: it has no text, so it never enters a history.
+            reply = Reply("", ending=Ending.FAILED, error=str(error),
+                          error_type=type(error).__name__)
+        turn = chat.add(Turn("ai", parent_id=question.id, reply=reply))
+        _show_answer(chat, turn)
+
+
+def _show_turn(chat: Transcript, turn: Turn, *, is_unseen: bool) -> None:
+    avatar = ":material/person:" if turn.role == "human" else ":material/smart_toy:"
+    with st.chat_message("user" if turn.role == "human" else "assistant", avatar=avatar):
+        if is_unseen:
+            st.caption(f":material/visibility_off: {_('Not seen by the model any more')}")
+        if turn.role == "human":
+            _show_question(chat, turn)
+        else:
+            _show_answer(chat, turn)
+
+
+def _show_question(chat: Transcript, turn: Turn) -> None:
+    for picture in turn.pictures:
+        st.image(picture.data)
+    editing = f"editing-{turn.id}"
+    if not st.session_state.get(editing):
+        show_text(turn.content, by_person=True)
+        with st.container(horizontal=True):
+            _pick_version(chat, turn)
+            st.button(_("Edit"), key=f"edit-{turn.id}", icon=":material/edit:", type="tertiary",
+                      on_click=st.session_state.__setitem__, args=(editing, True))
+        return
+    with st.form(f"form-{turn.id}", border=False):
+        st.text_area(_("Edit the message"), turn.content, key=f"draft-{turn.id}")
+        with st.container(horizontal=True):
+            st.form_submit_button(_("Send"), on_click=_edit, args=(chat, turn))
+            st.form_submit_button(_("Cancel"), on_click=st.session_state.__setitem__,
+                                  args=(editing, False))
+
+
+def _show_answer(chat: Transcript, turn: Turn) -> None:
+    reply = turn.reply
+    if reply.is_running:
+        # Drawn before the text grows, so that it can be pressed while it does.
+        stop = st.bottom.empty()
+        stop.button(_("Stop"), key=f"stop-{turn.id}", icon=":material/stop_circle:",
+                    shortcut="Escape", on_click=_stop, args=(reply,))
+        show_reply(reply)
+        stop.empty()
+    else:
+        show_reply(reply)
+    with st.container(horizontal=True):
+        _pick_version(chat, turn)
+        st.button(_("Try again"), key=f"again-{turn.id}", icon=":material/refresh:",
+                  type="tertiary", on_click=_ask_again, args=(chat, turn))
+        if reply.text:
+            st.feedback("thumbs", key=f"thumbs-{turn.id}", on_change=_rate, args=(turn,),
+                        default=None if turn.rating is None else int(turn.rating > 0))
+            copy = st.popover(_("Copy"), icon=":material/content_copy:", type="tertiary",
+                              key=f"copy-{turn.id}", on_change="rerun")
+            if copy.open:
+                copy.code(reply.text, language=None, wrap_lines=True)
+        if reply.messages:
+            show_what_ran(reply, key=turn.id)
+
+
+def _pick_version(chat: Transcript, turn: Turn) -> None:
+    """The buttons between the versions of a turn, where there is more than one."""
+    versions = chat.siblings(turn)
+    if len(versions) < 2:
+        return
+    number = versions.index(turn)
+    for label, step, icon in ((_("Earlier version"), -1, "chevron_left"),
+                              (_("Later version"), +1, "chevron_right")):
+        there = 0 <= number + step < len(versions)
+        if step > 0:
+            st.caption(_("{n} of {m}").format(n=number + 1, m=len(versions)))
+        st.button(label, key=f"version-{step}-{turn.id}", icon=f":material/{icon}:",
+                  type="tertiary", disabled=not there, on_click=chat.show,
+                  args=(versions[number + step] if there else turn,))
+
+
+def _offer_starters(chat: Transcript, starters: Sequence[str]) -> None:
+    st.caption(_("Try one of these, or write your own below."))
+    with st.container(horizontal=True):
+        for starter in starters:
+            st.button(starter, key=f"starter-{starter}", on_click=chat.append,
+                      args=("human", starter))
+
+
+def _first_shown(chat: Transcript, count: int) -> int:
+    """The index of the first turn to draw, with a button to see the earlier ones."""
+    key = f"shown-{chat.id}"
+    shown = st.session_state.get(key, SHOWN_TURNS)
+    if count <= shown:
+        return 0
+    st.button(_("Show earlier messages ({count} more)").format(count=count - shown),
+              on_click=st.session_state.__setitem__, args=(key, shown + SHOWN_TURNS))
+    return count - shown
+
+
+def _stop_running(chat: Transcript) -> None:
+    for turn in chat:
+        if turn.reply is not None and turn.reply.is_running:
+            _stop(turn.reply)
+
+
+def _stop(reply: Reply) -> None:
+    reply.stop()
+    reply.wait(1)
+
+
+def _ask_again(chat: Transcript, turn: Turn) -> None:
+    """Leave the question as the last turn shown: the page answers it anew, as a sibling."""
+    _stop_running(chat)
+    chat.shown.pop(turn.parent_id)
+
+
+def _edit(chat: Transcript, turn: Turn) -> None:
+    st.session_state[f"editing-{turn.id}"] = False
+    draft = st.session_state[f"draft-{turn.id}"]
+    if draft.strip() and draft != turn.content:
+        _stop_running(chat)
+        chat.branch(turn, draft)
+
+
+def _rate(turn: Turn) -> None:
+    thumbs = st.session_state[f"thumbs-{turn.id}"]
+    turn.rating = None if thumbs is None else (1 if thumbs else -1)
+
+
+def new_conversation_button(stage: str) -> None:
+    """Draw the button in the sidebar that begins a stage's conversation anew."""
+    st.sidebar.button(_("New conversation"), icon=":material/add_comment:",
+                      on_click=session.replace_transcript, args=(stage, Transcript()))

@@ -1,0 +1,87 @@
+"""A local model on its way: what it is doing until it is ready, and a button to fetch it.
+
+Knows the states of llm.local_engines, and no engine by name.
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from components.figures import human_bytes
+from components.language import _
+from llm.catalog import ModelSpec
+from llm.errors import ParleyError
+from llm.local_engines import Engine, engine_for
+from llm.weights import is_here, size_of
+
+_LABELS = {
+    "absent": "Not started",
+    "fetching": "Fetching the weights",
+    "converting": "Preparing the weights",
+    "loading": "Loading into memory",
+    "ready": "Ready",
+    "failed": "Failed",
+    "ended": "Asleep until asked",
+}
+
+
+def wait_for_engine(spec: ModelSpec) -> None:
+    """Start the model's engine and show what it does until it is ready.
+
+    Raises the `LocalModelError` that kept it from starting.
+    """
+    if spec.engine is None:
+        return
+    engine = engine_for(spec)
+    if engine.state == "ready":
+        return
+    engine.start()
+    place = st.empty()
+    while engine.state not in ("ready", "failed"):
+        place.progress(engine.progress or 0.0, text=f"{spec.label}: {describe(engine)}")
+        time.sleep(0.1)
+    place.empty()
+    engine.wait_ready(timeout=60)
+
+
+def describe(engine: Engine) -> str:
+    """One line on what an engine is doing."""
+    label = _(_LABELS[engine.state])
+    return f"{label}: {engine.detail}" if engine.detail else f"{label} …"
+
+
+@st.fragment(run_every=1.0)
+def engine_status(spec: ModelSpec) -> None:
+    """Show the state of a local model, and where its weights must be fetched first, offer that."""
+    if spec.engine is None:
+        return
+    engine = engine_for(spec)
+    if engine.state == "ready":
+        st.badge(_("Ready"), icon=":material/check:", color="green")
+    elif engine.state in ("fetching", "converting", "loading"):
+        st.progress(engine.progress or 0.0, text=describe(engine))
+        if engine.state == "fetching":
+            st.button(_("Cancel the download"), key=f"cancel-{spec.id}", on_click=engine.cancel)
+    elif engine.state == "failed":
+        st.error(engine.detail)
+        st.button(_("Try again"), key=f"restart-{spec.id}", on_click=engine.start)
+    elif is_here(spec):
+        st.badge(_(_LABELS[engine.state]), icon=":material/bedtime:", color="gray")
+    else:
+        _offer_download(spec, engine)
+
+
+def _offer_download(spec: ModelSpec, engine: Engine) -> None:
+    sizes = st.session_state.setdefault("download_sizes", {})
+    if spec.id not in sizes:
+        try:
+            sizes[spec.id] = human_bytes(spec.download_bytes or size_of(spec))
+        except ParleyError as error:
+            st.warning(str(error))
+            if not st.button(_("Ask again"), key=f"size-{spec.id}"):
+                return
+            st.rerun(scope="fragment")
+    st.button(_("Fetch the weights ({size})").format(size=sizes[spec.id]),
+              key=f"fetch-{spec.id}", icon=":material/download:", on_click=engine.start)

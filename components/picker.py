@@ -1,0 +1,125 @@
+"""Choosing a model and its settings: the one picker of every page.
+
+It knows what a catalog entry says, and no model by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from components import session
+from components.engines import engine_status
+from components.keys import enter_key
+from components.language import _
+from components.model_card import show_model_card
+from llm.catalog import ModelSpec
+
+
+def pick_model(key: str = "model", *, label: str | None = None, default: str | None = None,
+               choices: Sequence[ModelSpec] | None = None) -> ModelSpec:
+    """Draw the picker, its card, key entry and state in the sidebar. Returns the choice.
+
+    `key` names the choice: pages that give the same key share it. `default` is the
+    id to begin with, the first model otherwise.
+    """
+    specs = {spec.id: spec for spec in (choices or session.models())}
+    ids = list(specs)
+    with st.sidebar:
+        chosen = st.selectbox(
+            label or _("Model"), ids, key=key, persist_state="session",
+            index=ids.index(default) if default in specs else 0,
+            format_func=lambda model_id: option_label(specs[model_id]),
+        )
+        spec = specs[chosen]
+        engine_status(spec)
+        enter_key(spec)
+        with st.expander(_("About this model")):
+            show_model_card(spec)
+    return spec
+
+
+def option_label(spec: ModelSpec) -> str:
+    """A model's line in a list: its name, open or closed, here or elsewhere."""
+    kind = _("open") if spec.open else _("closed")
+    place = _("this machine") if spec.runs_locally else _("hosted")
+    return f"{spec.label} · {kind} · {place}"
+
+
+def pick_settings(spec: ModelSpec, *, system: str | None = None) -> dict[str, Any]:
+    """Draw the settings in the sidebar. Returns those that are set, by LangChain's names.
+
+    `system`, where given, adds an editable instruction under that key.
+    """
+    with st.sidebar, st.expander(_("Settings"), expanded=False):
+        settings: dict[str, Any] = {}
+        if system is not None:
+            settings["system"] = st.text_area(_("System prompt"), system, height=120,
+                                              key="system", persist_state="session")
+        settings["temperature"] = st.slider(
+            _("Temperature"), 0.0, 2.0, spec.default_temperature, 0.05,
+            key=f"temperature-{spec.id}", persist_state="session",
+            disabled=not spec.supports("temperature"),
+            help=_("0: the likeliest word each time. Higher: more varied, and more often wrong."))
+        settings["top_p"] = st.slider(
+            _("Top p"), 0.05, 1.0, 0.9, 0.05, key=f"top_p-{spec.id}", persist_state="session",
+            disabled=not spec.supports("top_p"),
+            help=_("Choose only among the likeliest words that make up this share."))
+        settings["max_tokens"] = st.number_input(
+            _("Max tokens"), 1, 128_000, 512, key=f"max_tokens-{spec.id}",
+            persist_state="session", disabled=not spec.supports("max_tokens"),
+            help=_("The reply is cut off there. A token is about three quarters of a word."))
+        seed = st.number_input(
+            _("Seed"), 0, 2**31 - 1, None, key=f"seed-{spec.id}", persist_state="session",
+            placeholder=_("random"), disabled=not spec.supports("seed"),
+            help=_("The same seed and settings give the same reply, where the service keeps to it."))
+        if seed is not None:
+            settings["seed"] = int(seed)
+        if spec.unsupported_settings:
+            st.caption(_("This model takes no {settings}: they are not sent.").format(
+                settings=", ".join(spec.unsupported_settings)))
+    return settings
+
+
+_OWN_KINDS = {
+    "openai": "A server that speaks OpenAI's protocol, by URL",
+    "huggingface": "A Hugging Face server (vLLM, TGI, Ollama, llama.cpp), by URL",
+    "providers": "A model on Hugging Face Inference Providers, by name",
+    "llama.cpp": "A GGUF file, by Hub id or path",
+    "transformers": "A Hugging Face checkpoint, by Hub id or path",
+}
+
+
+def add_own_model() -> None:
+    """Draw the form that adds a model of the person's own to this session."""
+    kind = st.selectbox(_("What is it?"), list(_OWN_KINDS), key="own-kind",
+                        format_func=lambda name: _(_OWN_KINDS[name]))
+    by_url, local = kind in ("openai", "huggingface"), kind in ("llama.cpp", "transformers")
+    with st.form("own-model", border=False):
+        url = st.text_input(_("Address, up to and including /v1"),
+                            placeholder="http://127.0.0.1:8000/v1") if by_url else None
+        name = st.text_input(_("Hub id or path") if local else _("The model's name there"))
+        file = st.text_input(_("The GGUF file in it"), help=_("Not needed for a path to a file.")) \
+            if kind == "llama.cpp" else None
+        vision = st.checkbox(_("It can see pictures"))
+        if st.form_submit_button(_("Add")):
+            _add(kind, name.strip(), (url or "").strip() or None, (file or "").strip() or None, vision)
+
+
+def _add(kind: str, name: str, url: str | None, file: str | None, vision: bool) -> None:
+    # The same model added twice is one entry; a digest keeps the id within the catalog's form.
+    digest = hashlib.sha256(f"{kind} {name} {url} {file}".encode()).hexdigest()[:12]
+    local = {"engine": kind, "weights": name, "file": file} if kind in ("llama.cpp", "transformers") else {}
+    provider = "local" if local else "huggingface" if kind == "providers" else kind
+    try:
+        spec = ModelSpec(id=f"own-{digest}", label=name or "?", provider=provider, model=name, open=kind != "openai",
+                         base_url=url, vision=vision, **local)
+    except ValidationError as error:
+        st.error(_("That cannot be used: {reason}.").format(reason=error.errors()[0]["msg"]))
+        return
+    session.own_models()[spec.id] = spec
+    st.success(_("{name} is now in the list of models.").format(name=spec.label))

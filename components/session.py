@@ -1,0 +1,44 @@
+"""What one browser tab holds, each session key named once.
+
+A tab's session is Streamlit's: another tab has another. Nothing here is shared
+between people, and nothing of it is written anywhere.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from llm.catalog import ModelSpec, list_models
+from llm.transcript import Transcript
+
+_TRANSCRIPTS = "transcripts"
+_TYPED_KEYS = "typed_keys"
+_OWN_MODELS = "own_models"
+
+
+def transcript(stage: str) -> Transcript:
+    """The conversation of a stage, the same object until it is replaced."""
+    return st.session_state.setdefault(_TRANSCRIPTS, {}).setdefault(stage, Transcript())
+
+
+def replace_transcript(stage: str, new: Transcript) -> None:
+    """Show another conversation in a stage. A reply that still runs in the old one is stopped."""
+    for turn in transcript(stage).turns.values():
+        if turn.reply is not None:
+            turn.reply.stop()
+    st.session_state[_TRANSCRIPTS][stage] = new
+
+
+def typed_keys() -> dict[str, str]:
+    """Environment variable's name -> the key that was typed in its stead, in this session alone."""
+    return st.session_state.setdefault(_TYPED_KEYS, {})
+
+
+def own_models() -> dict[str, ModelSpec]:
+    """The models that the person added in this session, by id."""
+    return st.session_state.setdefault(_OWN_MODELS, {})
+
+
+def models() -> list[ModelSpec]:
+    """Every model to choose from: the catalog's, then the person's own."""
+    return [*list_models(), *own_models().values()]

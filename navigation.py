@@ -1,0 +1,32 @@
+"""The frame round every page: its title, the menu, and what all pages share in the sidebar."""
+
+import streamlit as st
+
+from components.language import _, pick_language
+
+st.set_page_config(page_title="Parley", page_icon="💬", layout="centered")
+
+page = st.navigation({
+    "": [st.Page("pages/00_start.py", title=_("Start"), icon=":material/home:", default=True)],
+    _("Learn"): [
+        st.Page("pages/01_simple_llm.py", title=_("1 One prompt"), icon=":material/translate:",
+                url_path="translate"),
+        st.Page("pages/02_multimodal.py", title=_("2 A picture"), icon=":material/image:",
+                url_path="picture"),
+        st.Page("pages/03_chatbot.py", title=_("3 A chat without memory"),
+                icon=":material/chat_bubble:", url_path="chat"),
+        st.Page("pages/04_chatbot_with_memory.py", title=_("4 A chat with memory"),
+                icon=":material/forum:", url_path="memory"),
+        st.Page("pages/05_compare.py", title=_("5 Side by side"), icon=":material/compare:",
+                url_path="compare"),
+    ],
+    _("Choose"): [
+        st.Page("pages/06_models.py", title=_("Models"), icon=":material/deployed_code:",
+                url_path="models"),
+    ],
+})
+
+page.run()
+
+with st.sidebar:
+    pick_language()

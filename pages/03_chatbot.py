@@ -1,0 +1,34 @@
+"""Stage 03, a chat in which every message stands alone: the model sees only the last one."""
+
+import streamlit as st
+
+from components import session
+from components.asking import ready_model
+from components.conversation import converse, new_conversation_button
+from components.language import _
+from components.picker import pick_model, pick_settings
+from llm import build_chat_chain, start_reply
+from llm.memory import remember_nothing, to_message
+from llm.prompts import CHAT_SYSTEM
+
+st.title(_("A chat without memory"))
+st.markdown(_("It looks like a conversation, but the model gets **only your last message**. "
+              "Tell it your name, then ask for it."))
+
+spec = pick_model()
+settings = pick_settings(spec, system=CHAT_SYSTEM)
+chat = session.transcript("chatbot")
+new_conversation_button("chatbot")
+
+
+def answer(question):
+    system = settings["system"]
+    history = remember_nothing(chat.path_to(question)[:-1]).messages
+    chain = build_chat_chain(ready_model(spec, settings))
+    return start_reply(chain, {"system": system, "history": history,
+                               "message": [to_message(question)]}, spec, settings=settings)
+
+
+converse(chat, answer,
+         starters=(_("What is the capital of France?"), _("My name is Ada."), _("What is my name?")),
+         unseen=lambda turn: turn not in chat.path()[-2:])
