@@ -72,12 +72,16 @@ def find_chromium() -> str | None:
 
 
 def processes_of_this_run() -> list[psutil.Process]:
-    """Every living process that inherited this run's mark, orphans included, less this one."""
+    """Every living process that inherited this run's mark, orphans included.
+
+    Less this one, and multiprocessing's tracker, which ends with the process that it serves.
+    """
     found = []
     for process in psutil.process_iter():
         try:
-            marked = process.environ().get(MARK) == os.environ[MARK]
-            if marked and process.pid != os.getpid() and process.status() != "zombie":
+            if (process.environ().get(MARK) == os.environ[MARK] and process.pid != os.getpid()
+                    and process.status() != psutil.STATUS_ZOMBIE
+                    and "resource_tracker" not in " ".join(process.cmdline())):
                 found.append(process)
         except (psutil.Error, OSError):
             pass  # gone meanwhile, or somebody else's
