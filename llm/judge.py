@@ -37,6 +37,9 @@ JUDGE_PROMPT = ChatPromptTemplate([
 ])
 """reference: "" or a <reference> block with what a right answer says."""
 
+JUDGE_SETTINGS = {"temperature": 0.0}
+"""A judge should say the same tomorrow."""
+
 
 @dataclass(frozen=True)
 class Judgement:

@@ -124,9 +124,9 @@ class Server(ThreadingTCPServer):
 
 
 @contextmanager
-def running(answer: type[Answer] = Answer) -> Iterator[Server]:
+def running(answer: type[Answer] = Answer, kind: type[Server] = Server) -> Iterator[Server]:
     """A server on a free port of loopback, for as long as the block lasts."""
-    server = Server(answer)
+    server = kind(answer)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
