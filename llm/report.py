@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -190,25 +191,28 @@ def _pre(text: str) -> str:
 
 
 def _plots(results: Results) -> str:
-    return "".join(filter(None, (
+    plots = "".join((
         _plot(results, "Quality and latency", "seconds a reply (median)",
-              lambda summary: summary.total_seconds, lambda value: f"{value:.3g}"),
+              lambda summary: summary.total_seconds),
         _plot(results, "Quality and cost", "US dollars a row (median)",
-              lambda summary: summary.usd, lambda value: f"{value:.2g}"))))
+              lambda summary: summary.usd)))
+    if not plots:
+        return ""
+    names = "".join(f"<li>{_text(summary.name)}</li>" for summary in results.summaries)
+    return f"{plots}<p>The numbers stand for:</p><ol>{names}</ol>"
 
 
-def _plot(results: Results, title: str, axis: str, cost: Callable[[Summary], Median | None],
-          shown: Callable[[float], str]) -> str:
+def _plot(results: Results, title: str, axis: str, cost: Callable[[Summary], Median | None]) -> str:
     """Quality over a cost, both with their intervals, and the Pareto front as a line."""
     points = [(number, summary, summary.quality, measure)
               for number, summary in enumerate(results.summaries)
               if summary.quality and (measure := cost(summary))]
     if not points:
         return ""
-    most = max(measure.high or measure.value for *_, measure in points) * 1.05 or 1.0
+    ticks = _ticks(max(measure.high or measure.value for *_, measure in points))
 
     def x(value: float) -> str:
-        return f"{_MARGIN + value / most * (_WIDTH - 2 * _MARGIN):.1f}"
+        return f"{_MARGIN + value / ticks[-1] * (_WIDTH - 2 * _MARGIN):.1f}"
 
     def y(value: float) -> str:
         return f"{_HEIGHT - _MARGIN - value * (_HEIGHT - 2 * _MARGIN):.1f}"
@@ -216,31 +220,39 @@ def _plot(results: Results, title: str, axis: str, cost: Callable[[Summary], Med
     def label(at_x: object, at_y: object, text: str, anchor: str = "middle") -> str:
         return f'<text x="{at_x}" y="{at_y}" text-anchor="{anchor}">{_text(text)}</text>'
 
-    def line_to(x1: str, x2: str, y1: str, y2: str, kind: str = "") -> str:
+    def line(x1: str, x2: str, y1: str, y2: str, kind: str = "") -> str:
         return f'<line class="{kind}" x1="{x1}" x2="{x2}" y1="{y1}" y2="{y2}"/>'
 
     parts = [label(_WIDTH / 2, _HEIGHT - 8, axis)]
+    parts += [label(x(tick), _HEIGHT - _MARGIN + 16, f"{tick:g}") for tick in ticks]
     for step in (0, 0.25, 0.5, 0.75, 1):
-        parts += [line_to(x(0), x(most), y(step), y(step), "grid"),
-                  label(_MARGIN - 6, y(step), f"{step:.0%}", "end"),
-                  label(x(step * most), _HEIGHT - _MARGIN + 16, shown(step * most))]
+        parts += [line(x(0), x(ticks[-1]), y(step), y(step), "grid"),
+                  label(_MARGIN - 6, y(step), f"{step:.0%}", "end")]
     front = results.pareto(cost)
-    line = " ".join(f"{x(measure.value)},{y(summary.quality.value)}" for summary in front
-                    if summary.quality and (measure := cost(summary)))
-    parts.append(f'<polyline class="front" points="{line}"/>')
+    way = " ".join(f"{x(measure.value)},{y(summary.quality.value)}" for summary in front
+                   if summary.quality and (measure := cost(summary)))
+    parts.append(f'<polyline class="front" points="{way}"/>')
     for number, summary, quality, measure in points:
-        colour = _COLOURS[number % len(_COLOURS)]
         at_x, at_y = x(measure.value), y(quality.value)
         low, high = measure.low or measure.value, measure.high or measure.value
+        colour = _COLOURS[number % len(_COLOURS)]
         parts.append(
             f'<g stroke="{colour}" fill="{colour}"><title>{_text(summary.name)}</title>'
-            + line_to(at_x, at_x, y(quality.low), y(quality.high))
-            + line_to(x(low), x(high), at_y, at_y) + f'<circle cx="{at_x}" cy="{at_y}" r="5"/>'
-            + label(at_x, f"{float(at_y) - 9:.1f}", summary.name) + "</g>")
+            + line(at_x, at_x, y(quality.low), y(quality.high)) + line(x(low), x(high), at_y, at_y)
+            + f'<circle cx="{at_x}" cy="{at_y}" r="5"/>'
+            + label(float(at_x) + 8, f"{float(at_y) - 6:.1f}", str(number + 1), "start") + "</g>")
     names = ", ".join(summary.name for summary in front)
-    return (f'<figure><figcaption>{_text(title)}. Not beaten in both (on the line): {_text(names)}.'
-            f'</figcaption><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+    return (f"<figure><figcaption>{_text(title)}. On the line, beaten by no other in both: "
+            f'{_text(names)}.</figcaption><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
             f'aria-label="{_text(title)}">{"".join(parts)}</svg></figure>')
+
+
+def _ticks(most: float) -> list[float]:
+    """Round numbers from 0 to `most` or a little more: four to six of them."""
+    most = most or 1.0
+    power = 10.0 ** math.floor(math.log10(most))
+    step = next(power * share for share in (0.2, 0.25, 0.5, 1, 2, 5) if power * share * 5 >= most)
+    return [number * step for number in range(math.ceil(most / step) + 1)]
 
 
 _STYLE = """
