@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
@@ -205,6 +206,14 @@ def test_progress_says_what_pip_is_doing_and_how_far_it_is():
     assert parley.how_far(DOWNLOADING, 0) == (
         "downloading: 59 MB so far, now torch (48 of 192 MB)")
     assert parley.how_far(UNPACKING, 2) == "unpacking: 2 of 3 packages"
+
+
+def test_streamlit_is_told_to_keep_to_this_machine_and_to_ask_nothing():
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert settings["browser"]["gatherUsageStats"] is False
+    assert settings["server"]["address"] == "localhost"
+    assert settings["server"]["showEmailPrompt"] is False
+    assert settings["client"]["showErrorDetails"] == "none"
 
 
 # What the requirements promise

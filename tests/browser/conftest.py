@@ -58,7 +58,7 @@ def browser() -> Iterator[Browser]:
         try:
             chromium = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         except Error as error:
-            if "Executable doesn't exist" not in str(error):
+            if "executable doesn't exist" not in str(error).lower():
                 raise
             (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_CHROMIUM)
         yield chromium
