@@ -24,10 +24,8 @@ from tests.app import ROOT, RunningApp, find_chromium, start_app
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--disable-background-networking", "--disable-component-update"]
 
-NO_CHROMIUM = f"""\
-No Chromium was found. Install your system's (Debian, Ubuntu: apt install chromium) or
-Playwright's ({sys.executable} -m playwright install chromium), or say in PARLEY_CHROMIUM
-where there is one."""
+NO_CHROMIUM = ("no Chromium: apt install chromium, or "
+               f"{sys.executable} -m playwright install chromium, or name one in PARLEY_CHROMIUM")
 
 FAILED = pytest.StashKey[bool]()
 
