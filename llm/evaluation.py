@@ -85,7 +85,8 @@ class Evaluation:
         self.folder = journal.folder
         self._create, self._parallel = create, dict(parallel or {})
         self._budget = Budget(self.plan, max_usd, journal.contents.usd)
-        self._state, self._error = State.READY, None
+        self._state = State.READY
+        self._error: str | None = None
         self._crash: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
         self._news, self._unpaused = asyncio.Event(), asyncio.Event()
@@ -310,7 +311,9 @@ class Evaluation:
         return lambda: self._row(key, reply)
 
     async def _judge_pair(self, lane: Lane, pair: Pair) -> Callable[[], Judged] | None:
-        left, right = self._lanes.rows_of(pair) or ()  # it would not be in the lane otherwise
+        rows = self._lanes.rows_of(pair)
+        assert rows is not None, "a pair is in the lane only once both rows are there"
+        left, right = rows
         prompt = self.plan.prompts[pair.prompt - 1]
         replies: list[Reply] = []
 
@@ -394,7 +397,7 @@ def _judged(pair: Pair, found: Judgement, replies: Sequence[Reply]) -> Judged:
     costs = [reply.cost.usd if reply.cost else None for reply in replies]
     return Judged(prompt=pair.prompt, run=pair.run, left=pair.left, right=pair.right,
                   choice=found.choice, agreed=found.agreed,
-                  said=tuple(map(_storable, found.said)),
+                  said=(_storable(found.said[0]), _storable(found.said[1])),
                   usd=None if None in costs else sum(filter(None, costs)))
 
 

@@ -40,6 +40,12 @@ JUDGE_PROMPT = ChatPromptTemplate([
 JUDGE_SETTINGS = {"temperature": 0.0}
 """A judge should say the same tomorrow."""
 
+Verdict = Literal["FIRST", "SECOND", "TIE"]
+_CHOICES: dict[Verdict, Literal["left", "right", "tie"]] = {
+    "FIRST": "left", "SECOND": "right", "TIE": "tie"}
+_EXCHANGED: dict[Verdict, Verdict] = {"FIRST": "SECOND", "SECOND": "FIRST", "TIE": "TIE"}
+"""What a judge says that means the same once the answers have changed places."""
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -74,15 +80,13 @@ async def judge(ask: Callable[[dict], Awaitable[str]], request: str, left: str, 
 
 def settle(left_first: str, right_first: str) -> Judgement:
     """What two verdicts come to, one with each order."""
-    choices = {"FIRST": ("left", "right"), "SECOND": ("right", "left"), "TIE": ("tie", "tie")}
-    one, other = read_verdict(left_first), read_verdict(right_first)
-    first = choices[one][0] if one else None
-    second = choices[other][1] if other else None
-    agreed = first is not None and first == second
-    return Judgement(first if agreed else "tie", agreed, (left_first, right_first))
+    first, second = read_verdict(left_first), read_verdict(right_first)
+    agreed = first is not None and second == _EXCHANGED[first]
+    choice = _CHOICES[first] if agreed and first else "tie"
+    return Judgement(choice, agreed, (left_first, right_first))
 
 
-def read_verdict(said: str) -> Literal["FIRST", "SECOND", "TIE"] | None:
+def read_verdict(said: str) -> Verdict | None:
     """The verdict in a judge's words: the only one in its last line, or the only one in
     capitals anywhere. None if it gave none, or several.
     """
@@ -90,7 +94,7 @@ def read_verdict(said: str) -> Literal["FIRST", "SECOND", "TIE"] | None:
     for text in (last_line.upper(), said):
         verdicts = set(re.findall(r"\b(?:FIRST|SECOND|TIE)\b", text))
         if len(verdicts) == 1:
-            return verdicts.pop()
+            return verdicts.pop()  # type: ignore[return-value]
     return None
 
 
