@@ -4,7 +4,7 @@ import streamlit as st
 
 from components.language import _, pick_language
 
-st.set_page_config(page_title="Parley", page_icon="💬", layout="centered")
+st.set_page_config(page_title="Parley", page_icon="💬")
 
 page = st.navigation({
     "": [st.Page("pages/00_start.py", title=_("Start"), icon=":material/home:", default=True)],

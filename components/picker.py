@@ -55,33 +55,47 @@ def pick_settings(spec: ModelSpec, *, system: str | None = None) -> dict[str, An
 
     `system`, where given, adds an editable instruction under that key.
     """
+    return _draw_settings(spec.id, spec.default_temperature, set(spec.unsupported_settings), system)
+
+
+def pick_shared_settings(specs: Sequence[ModelSpec], *, system: str) -> dict[str, Any]:
+    """The same for several models that all get the same; one that none of them takes is off."""
+    unsupported = set.intersection(*(set(spec.unsupported_settings) for spec in specs))
+    temperature = min(spec.default_temperature for spec in specs)
+    return _draw_settings("shared", temperature, unsupported, system)
+
+
+def _draw_settings(key: str, temperature: float, unsupported: set[str], system: str | None
+                   ) -> dict[str, Any]:
     with st.sidebar, st.expander(_("Settings"), expanded=False):
         settings: dict[str, Any] = {}
         if system is not None:
-            settings["system"] = st.text_area(_("System prompt"), system, height=120,
-                                              key="system", persist_state="session")
+            settings["system"] = st.text_area(
+                _("System prompt"), system, height=120, key="system", persist_state="session",
+                placeholder=_("None: the model's own"),
+                help=_("What the model is told before the conversation."))
         settings["temperature"] = st.slider(
-            _("Temperature"), 0.0, 2.0, spec.default_temperature, 0.05,
-            key=f"temperature-{spec.id}", persist_state="session",
-            disabled=not spec.supports("temperature"),
+            _("Temperature"), 0.0, 2.0, temperature, 0.05,
+            key=f"temperature-{key}", persist_state="session",
+            disabled="temperature" in unsupported,
             help=_("0: the likeliest word each time. Higher: more varied, and more often wrong."))
         settings["top_p"] = st.slider(
-            _("Top p"), 0.05, 1.0, 0.9, 0.05, key=f"top_p-{spec.id}", persist_state="session",
-            disabled=not spec.supports("top_p"),
+            _("Top p"), 0.05, 1.0, 0.9, 0.05, key=f"top_p-{key}", persist_state="session",
+            disabled="top_p" in unsupported,
             help=_("Choose only among the likeliest words that make up this share."))
         settings["max_tokens"] = st.number_input(
-            _("Max tokens"), 1, 128_000, 512, key=f"max_tokens-{spec.id}",
-            persist_state="session", disabled=not spec.supports("max_tokens"),
+            _("Max tokens"), 1, 128_000, 512, key=f"max_tokens-{key}",
+            persist_state="session", disabled="max_tokens" in unsupported,
             help=_("The reply is cut off there. A token is about three quarters of a word."))
         seed = st.number_input(
-            _("Seed"), 0, 2**31 - 1, None, key=f"seed-{spec.id}", persist_state="session",
-            placeholder=_("random"), disabled=not spec.supports("seed"),
+            _("Seed"), 0, 2**31 - 1, None, key=f"seed-{key}", persist_state="session",
+            placeholder=_("random"), disabled="seed" in unsupported,
             help=_("The same seed and settings give the same reply, where the service keeps to it."))
         if seed is not None:
             settings["seed"] = int(seed)
-        if spec.unsupported_settings:
+        if unsupported:
             st.caption(_("This model takes no {settings}: they are not sent.").format(
-                settings=", ".join(spec.unsupported_settings)))
+                settings=", ".join(sorted(unsupported))))
     return settings
 
 

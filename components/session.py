@@ -6,14 +6,20 @@ between people, and nothing of it is written anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from llm.catalog import ModelSpec, list_models
+from llm.race import Contender, Race
 from llm.transcript import Transcript
+from llm.votes import Vote
 
 _TRANSCRIPTS = "transcripts"
 _TYPED_KEYS = "typed_keys"
 _OWN_MODELS = "own_models"
+_RACES = "races"
+_VOTES = "votes"
 
 
 def transcript(stage: str) -> Transcript:
@@ -42,3 +48,25 @@ def own_models() -> dict[str, ModelSpec]:
 def models() -> list[ModelSpec]:
     """Every model to choose from: the catalog's, then the person's own."""
     return [*list_models(), *own_models().values()]
+
+
+def race(contenders: Sequence[Contender], *, blind: bool) -> Race:
+    """The race of these contenders, the same object until it is replaced."""
+    races = st.session_state.setdefault(_RACES, {})
+    key = (tuple(contenders), blind)
+    if key not in races:
+        races[key] = Race.of(contenders, blind=blind)
+    return races[key]
+
+
+def replace_race(contenders: Sequence[Contender], *, blind: bool) -> Race:
+    """A new race of these contenders. What still runs in the old one is stopped."""
+    old = st.session_state.setdefault(_RACES, {}).pop((tuple(contenders), blind), None)
+    if old is not None:
+        old.stop()
+    return race(contenders, blind=blind)
+
+
+def votes() -> list[Vote]:
+    """The blind votes of this session, oldest first: cast here or imported."""
+    return st.session_state.setdefault(_VOTES, [])

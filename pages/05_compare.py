@@ -1,1 +1,39 @@
-"""Stage 05, side by side."""
+"""Stage 05, side by side: the same messages to several models, each with its own history."""
+
+import streamlit as st
+
+from components import session
+from components.asking import ready_model
+from components.language import _
+from components.picker import pick_shared_settings
+from components.race import run_race, take_message
+from components.race_setup import keep_link, offer_linked_prompt, pick_contenders, take_link
+from llm import build_chat_chain, start_reply
+from llm.memory import remember_everything, to_message
+from llm.prompts import CHAT_SYSTEM
+
+st.set_page_config(layout="wide")
+st.title(_("Side by side"))
+st.markdown(_("The same messages go to each model at the same moment, and each sees **its own** "
+              "answers only: speed, cost and words compared."))
+
+take_link()
+contenders, blind = pick_contenders()
+shared = pick_shared_settings([contender.spec for contender in contenders], system=CHAT_SYSTEM)
+one_at_a_time = st.sidebar.toggle(
+    _("One at a time"), key="one-at-a-time", persist_state="session",
+    help=_("For a small machine, where models that run on it would slow each other down."))
+race = take_message(session.race(contenders, blind=blind), contenders)
+keep_link(contenders, shared, race)
+offer_linked_prompt(race)
+
+
+def answer(pane, question):
+    settings = pane.contender.settings(shared)
+    history = remember_everything(pane.chat.path_to(question)[:-1]).messages
+    chain = build_chat_chain(ready_model(pane.spec, settings))
+    return start_reply(chain, {"system": settings["system"], "history": history,
+                               "message": [to_message(question)]}, pane.spec, settings=settings)
+
+
+run_race(race, answer, one_at_a_time=one_at_a_time)

@@ -1,0 +1,73 @@
+"""Replies on the page as they grow, any number of them at once, in one loop.
+
+Knows `Reply` and where each is to stand, and neither what stands around it nor how it
+was asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from streamlit.delta_generator import DeltaGenerator
+
+from components.language import _
+from components.text import StreamingText
+from llm.replies import Reply
+
+FLUSHES_PER_SECOND = 10
+"""How often new text goes to the browser. Each flush costs a message and a redraw."""
+
+LOOKS_PER_SECOND = 50
+"""How often is looked whether one has begun or ended, which shows at once."""
+
+
+def draw_as_they_grow(replies: Sequence[tuple[Reply, DeltaGenerator]], *,
+                      at_end: Callable[[int], None] = lambda number: None) -> None:
+    """Draw each reply in its place until all have ended; `at_end` is told which has.
+
+    A new run of the page, a page change and a reload end the drawing and not the replies:
+    whoever comes back finds them further on. Only `Reply.stop` stops one.
+    """
+    drawings = {number: _Drawing(reply, place) for number, (reply, place) in enumerate(replies)}
+    while drawings:
+        for number, drawing in list(drawings.items()):
+            if drawing.is_over_after_drawing():
+                del drawings[number]
+                at_end(number)
+        if drawings:
+            time.sleep(1 / LOOKS_PER_SECOND)
+
+
+class _Drawing:
+    """One reply in its place."""
+
+    def __init__(self, reply: Reply, place: DeltaGenerator):
+        self.reply, self.place = reply, place.container()
+        self.waiting = self.place.empty()
+        self.streaming: StreamingText | None = None
+        self.due = 0.0
+
+    def is_over_after_drawing(self) -> bool:
+        is_over = not self.reply.is_running  # asked first: text may come until it is
+        begins = self.streaming is None and bool(self.reply.text)
+        now = time.monotonic()
+        if is_over or begins or now >= self.due:
+            self.due = now + 1 / FLUSHES_PER_SECOND
+            self._draw()
+        if is_over:
+            self.reply.wait(1)  # its figures come a moment after its ending
+            self.waiting.empty()
+            if self.streaming is not None:
+                self.streaming.finish()
+        return is_over
+
+    def _draw(self) -> None:
+        if not self.reply.text:
+            # Drawing anything is where Streamlit lets a new run of the page in.
+            self.waiting.caption(_("Thinking …"))
+            return
+        if self.streaming is None:
+            self.waiting.empty()
+            self.streaming = StreamingText(self.place)
+        self.streaming.update(self.reply.text)

@@ -1,0 +1,208 @@
+"""A race on the page: one box, a pane for each model, all of them growing at once.
+
+Knows panes and replies; how a question is answered, the page says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from components import session
+from components.browser import announce
+from components.engines import wait_for_engine
+from components.figures import ending_note, figures_line
+from components.growing import draw_as_they_grow
+from components.language import _
+from components.text import show_text
+from components.what_ran import show_what_ran
+from llm.errors import CannotSeeError, ParleyError
+from llm.images import read_images
+from llm.keys import where_text_goes
+from llm.race import Contender, Pane, Race
+from llm.replies import Ending, Reply
+from llm.transcript import Turn
+
+MAX_CHARACTERS = 200_000
+EXPANDED = "expanded"
+"""The session's key for the letter of the pane at full width, or None."""
+PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "heic", "heif"]
+
+Answer = Callable[[Pane, Turn], Reply]
+
+
+def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
+    """Draw the one box. Returns the race that goes on: a new one after a blind vote."""
+    sees = any(contender.spec.vision for contender in contenders)
+    label = _("Your message to all of them")
+    if race.blind and not race.hidden:
+        label = _("Your message: it begins the next blind race")
+    elif race.only:
+        label = _("Your message to {letter}").format(letter=race.only)
+    said = st.chat_input(label, key="race-box", max_chars=MAX_CHARACTERS,
+                         accept_file="multiple" if sees else False, file_type=PICTURE_TYPES)
+    if not said:
+        return race
+    text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
+    if not text.strip():
+        st.info(_("Write something to ask."))
+        return race
+    try:
+        pictures = read_images([file.getvalue() for file in files]) if files else []
+    except ParleyError as error:
+        st.error(str(error))
+        show_text(text, by_person=True)
+        return race
+    if race.blind and not race.hidden:
+        race = session.replace_race(contenders, blind=True)
+    race.ask(text, pictures)
+    return race
+
+
+def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
+             below: Callable[[Race], None] = lambda race: None) -> None:
+    """Draw every pane, and have what waits answered, all at once or one at a time.
+
+    `below` draws what stands under the panes while they still run. Each pane can be
+    stopped and asked again by itself, and one that fails leaves the others running.
+    """
+    if race.panes[0].chat.last is None and race.panes[-1].chat.last is None:
+        return
+    _start(race, answer, one_at_a_time)
+    growing = []
+    for pane, place in _places(race):
+        with place:
+            running = _show_pane(race, pane)
+        if running is not None:
+            growing.append(running)
+    with st.container():
+        below(race)
+    if not growing:
+        return
+    draw_as_they_grow(
+        [(pane.reply, place) for pane, place, _foot in growing if pane.reply is not None],
+        at_end=lambda number: _end_pane(race, *growing[number]))
+    announce(_("All have answered."), key=f"answered-{race.id}-{len(race.panes[0].chat.path())}")
+    # What is told of a race that is over stands around the panes too.
+    st.rerun()
+
+
+def _places(race: Race) -> list[tuple[Pane, DeltaGenerator]]:
+    """Where each pane stands: side by side, and the expanded one above the others."""
+    wide = [pane for pane in race.panes if pane.letter == st.session_state.get(EXPANDED)]
+    narrow = [pane for pane in race.panes if pane not in wide]
+    return [(pane, st.container(border=True)) for pane in wide] + list(
+        zip(narrow, st.columns(len(narrow), border=True), strict=True))
+
+
+def _start(race: Race, answer: Answer, one_at_a_time: bool) -> None:
+    if not race.waiting or (one_at_a_time and race.is_running):
+        return
+    panes = race.waiting[:1] if one_at_a_time else race.waiting
+    for pane in panes:
+        # All are ready before the first begins, or its answer would be over unseen.
+        try:
+            wait_for_engine(pane.spec)
+        except ParleyError:
+            pass  # `answer` meets it again, and there it is this pane's own
+    for pane in panes:
+        try:
+            _refuse_unseen_pictures(pane)
+            reply = answer(pane, pane.chat.last)
+        except ParleyError as error:
+            reply = Reply(pane.spec.id, ending=Ending.FAILED, error=str(error),
+                          error_type=type(error).__name__)
+        pane.take(reply)
+
+
+def _refuse_unseen_pictures(pane: Pane) -> None:
+    if not pane.spec.vision and any(turn.pictures for turn in pane.chat):
+        seeing = ", ".join(spec.label for spec in session.models() if spec.vision)
+        raise CannotSeeError(_("{model} cannot see pictures. These can: {seeing}.").format(
+            model=pane.spec.label, seeing=seeing))
+
+
+# ── One pane ──────────────────────────────────────────────────────────────────────────
+
+
+def _show_pane(race: Race, pane: Pane) -> tuple[Pane, DeltaGenerator, DeltaGenerator] | None:
+    """Draw a pane. If its last answer still runs: where it grows, and what is under it."""
+    _show_head(race, pane)
+    turns = pane.chat.path()
+    for turn in turns:
+        if turn.role == "human":
+            with st.chat_message("user", avatar=":material/person:"):
+                for picture in turn.pictures:
+                    st.image(picture.data)
+                show_text(turn.content, by_person=True)
+        elif turn.reply.is_running:
+            with st.chat_message("assistant", avatar=":material/smart_toy:"):
+                stop = st.empty()
+                stop.button(_("Stop {letter}").format(letter=pane.letter),
+                            key=f"stop-{turn.id}", icon=":material/stop_circle:",
+                            on_click=turn.reply.stop)
+                return pane, st.container(), stop
+        else:
+            with st.chat_message("assistant", avatar=":material/smart_toy:"):
+                if turn.reply.text:
+                    show_text(turn.reply.text)
+                _show_end(race, pane, turn, is_last=turn is turns[-1])
+    if pane in race.waiting:
+        st.caption(_("Waits for its turn …"))
+    return None
+
+
+def _show_head(race: Race, pane: Pane) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{pane.letter}**" if race.hidden
+                    else f"**{pane.letter} · {pane.contender.label}**")
+        if st.session_state.get(EXPANDED) == pane.letter:
+            st.button(_("Side by side"), key=f"expand-{pane.letter}", type="tertiary",
+                      icon=":material/close_fullscreen:",
+                      on_click=st.session_state.__setitem__, args=(EXPANDED, None))
+        else:
+            st.button(_("Expand {letter}").format(letter=pane.letter),
+                      key=f"expand-{pane.letter}", type="tertiary",
+                      icon=":material/open_in_full:",
+                      on_click=st.session_state.__setitem__, args=(EXPANDED, pane.letter))
+    if not race.hidden:
+        st.caption(_("What you type {where}.").format(where=where_text_goes(pane.spec)))
+
+
+def _end_pane(race: Race, pane: Pane, place: DeltaGenerator, stop: DeltaGenerator) -> None:
+    stop.empty()
+    with place:
+        _show_end(race, pane, pane.chat.last, is_last=True)
+
+
+def _show_end(race: Race, pane: Pane, turn: Turn, *, is_last: bool) -> None:
+    reply = turn.reply
+    if race.hidden:
+        # An error, a speed or an ending may say which model it is.
+        return
+    if reply.error is not None:
+        st.error(reply.error, icon=":material/error:")
+    if note := ending_note(reply):
+        st.caption(f":material/info: {note}")
+    st.caption(figures_line(reply).replace("$", r"\$"))
+    with st.container(horizontal=True):
+        if is_last:
+            st.button(_("Try {letter} again").format(letter=pane.letter), key=f"again-{turn.id}",
+                      icon=":material/refresh:", type="tertiary", on_click=pane.ask_again)
+            _offer_going_on(race, pane)
+        if reply.messages:
+            show_what_ran(reply, key=turn.id)
+
+
+def _offer_going_on(race: Race, pane: Pane) -> None:
+    if race.blind:
+        return
+    if race.only == pane.letter:
+        st.button(_("Ask all again"), key="go-on-all", icon=":material/groups:", type="tertiary",
+                  on_click=setattr, args=(race, "only", None))
+    elif race.only is None:
+        st.button(_("Go on with {letter} only").format(letter=pane.letter),
+                  key=f"go-on-{pane.letter}", icon=":material/arrow_forward:", type="tertiary",
+                  on_click=setattr, args=(race, "only", pane.letter))

@@ -1,0 +1,181 @@
+"""A race: two to four models get the same messages, and each has a history of its own.
+
+    race = Race.of([Contender(get_model("a")), Contender(get_model("b"), temperature=1.0)])
+    race.ask("Why is the sky blue?")
+    for pane in race.waiting:
+        pane.take(start_reply(...))
+
+Nobody is ever fed another's answer: a pane's transcript is all that its model sees. In a
+blind race two of the contenders are drawn, in random order, and are `hidden` until `verdict`
+is set.
+
+This module does not know how a question is answered, nor pages.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm.catalog import ModelSpec
+from llm.images import Picture
+from llm.replies import Reply
+from llm.transcript import Transcript, Turn, new_id
+from llm.votes import Choice, Vote, shown_order, void_reason
+
+LETTERS = "ABCD"
+"""The panes' names, in the order shown: left and right mean nothing on a phone."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model that takes part, and the temperature that it alone gets, if any."""
+
+    spec: ModelSpec
+    temperature: float | None = None
+
+    @property
+    def label(self) -> str:
+        own = "" if self.temperature is None else f", temperature {self.temperature:g}"
+        return self.spec.label + own
+
+    def settings(self, shared: Mapping[str, Any]) -> dict[str, Any]:
+        """The race's settings with this contender's own in their place."""
+        own = {} if self.temperature is None else {"temperature": self.temperature}
+        return {**shared, **own}
+
+
+@dataclass
+class Pane:
+    """One contender's side of a race."""
+
+    letter: str
+    contender: Contender
+    chat: Transcript = field(default_factory=Transcript)
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.contender.spec
+
+    @property
+    def reply(self) -> Reply | None:
+        """The answer to the last question; None before there is one."""
+        last = self.chat.last
+        return last.reply if last is not None else None
+
+    @property
+    def question(self) -> Turn | None:
+        """The last question, answered or not."""
+        humans = [turn for turn in self.chat if turn.role == "human"]
+        return humans[-1] if humans else None
+
+    def take(self, reply: Reply) -> Turn:
+        """Hang the answer under the last question. Needs one."""
+        question = self.question
+        assert question is not None
+        return self.chat.add(Turn("ai", parent_id=question.id, reply=reply))
+
+    def ask_again(self) -> None:
+        """Stop the last answer and wait for another. The old one stays, as a version."""
+        question = self.question
+        if question is not None:
+            if self.reply is not None:
+                self.reply.stop()
+            self.chat.shown.pop(question.id, None)
+
+
+@dataclass
+class Race:
+    """The panes in the order shown, and what the race has come to."""
+
+    panes: list[Pane]
+    blind: bool = False
+    id: str = field(default_factory=new_id)
+    only: str | None = None
+    """The letter of the one pane that follow-ups go to; None: all."""
+    verdict: str | None = None
+    """A sentence on the vote of a blind race, or on why it is void."""
+
+    @classmethod
+    def of(cls, contenders: Sequence[Contender], *, blind: bool = False,
+           rng: random.Random | None = None) -> Race:
+        """A race that has not begun. A blind one is between two, drawn by `rng`."""
+        if blind:
+            drawn = shown_order(len(contenders), rng or random.Random())[:2]
+            contenders = [contenders[number] for number in drawn]
+        panes = [Pane(letter, contender)
+                 for letter, contender in zip(LETTERS, contenders, strict=False)]
+        return cls(panes, blind)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether names and figures must not be seen yet."""
+        return self.blind and self.verdict is None
+
+    @property
+    def replies(self) -> list[Reply]:
+        """The answers to the last question that there are."""
+        return [pane.reply for pane in self.panes if pane.reply is not None]
+
+    @property
+    def waiting(self) -> list[Pane]:
+        """The panes whose last question has no answer yet, not even a running one."""
+        return [pane for pane in self.panes
+                if pane.chat.last is not None and pane.chat.last.role == "human"]
+
+    @property
+    def is_running(self) -> bool:
+        return any(reply.is_running for reply in self.replies)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every pane has had its answer to the last question."""
+        return bool(self.replies) and not self.is_running and not self.waiting
+
+    def ask(self, content: str, pictures: Sequence[Picture] = ()) -> None:
+        """Put a message to every pane, or to the one that the race goes on with."""
+        self.stop()
+        for pane in self.panes:
+            if self.only in (None, pane.letter):
+                pane.chat.append("human", content, pictures=list(pictures))
+
+    def stop(self) -> None:
+        """Stop every answer that runs, and wait a moment until it has."""
+        running = [reply for reply in self.replies if reply.is_running]
+        for reply in running:
+            reply.stop()
+        for reply in running:
+            reply.wait(1)
+
+    # ── Blind ────────────────────────────────────────────────────────────────────────
+
+    def void_reason(self) -> str | None:
+        """Why this race cannot be voted on; None if it can. See `llm.votes.void_reason`."""
+        question = self.panes[0].question
+        return void_reason([(pane.spec, pane.reply or Reply(pane.spec.id)) for pane in self.panes],
+                           question.content if question else "")
+
+    def vote(self, choice: Choice, *, tag: str = "") -> Vote | None:
+        """End the race with a vote. None, and a `verdict` that says so, if it is void."""
+        left, right = self.panes
+        stopped_early = self.is_running
+        self.stop()
+        self.verdict = self.void_reason()
+        if self.verdict is not None:
+            return None
+        said = [turn for turn in left.chat if turn.role == "human"]
+        assert left.reply is not None and right.reply is not None
+        return Vote(
+            race_id=self.id, prompt="\n\n".join(turn.content for turn in said),
+            pictures=tuple(picture.sha256 for turn in said for picture in turn.pictures),
+            system=left.reply.settings.get("system", ""),
+            models=(left.spec.id, right.spec.id),
+            settings=(_without_system(left.reply), _without_system(right.reply)),
+            choice=choice, tag=tag.strip(), stopped_early=stopped_early,
+        )
+
+
+def _without_system(reply: Reply) -> dict[str, Any]:
+    return {name: value for name, value in reply.settings.items() if name != "system"}
