@@ -12,7 +12,6 @@ from llm import build_chat_chain, start_reply
 from llm.memory import remember_everything, to_message
 from llm.prompts import CHAT_SYSTEM
 
-st.set_page_config(layout="wide")
 st.title(_("Side by side"))
 st.markdown(_("The same messages go to each model at the same moment, and each sees **its own** "
               "answers only: speed, cost and words compared."))
