@@ -159,8 +159,8 @@ class Conversations(_Plain):
 def json_schema() -> dict[str, Any]:
     """The format as a JSON Schema: what docs/conversation.schema.json holds."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": "Parley conversations, version 1",
-            **Conversations.model_json_schema()}
+            **Conversations.model_json_schema(),
+            "title": f"Parley conversations, version {VERSION}"}
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────

@@ -83,7 +83,8 @@ def defused(text: str) -> str:
         elif opening := _FENCE.match(line):
             fence = opening[1]
         else:
-            line = re.sub(r"!(?=\[)", r"\\!", line)
+            # With the backslashes before it: an even number of them would undo ours.
+            line = re.sub(r"\\*!(?=\[)", r"\\!", line)
             line = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
         lines.append(line)
     return "\n".join([*lines, fence] if fence else lines)

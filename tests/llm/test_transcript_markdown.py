@@ -1,0 +1,81 @@
+"""A conversation for people: who said what, how it ended, and nothing that fetches anything."""
+
+import pytest
+from markdown_it import MarkdownIt
+
+from llm.transcript import Transcript
+from llm.transcript_markdown import defused, to_markdown
+from tests.transcripts import everything, say
+
+
+def test_it_reads_like_a_conversation():
+    text = to_markdown(everything(), {"scripted": "The Scripted Model"})
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings == [
+        "# Trains", "## You", "## The Scripted Model", "## You (version 1 of 2)",
+        "## The Scripted Model", "## You", "## The Scripted Model"]
+    assert "नमस्ते 你好" in text
+    assert "*(a picture, 8 × 8 pixels)*" in text
+
+
+def test_each_reply_says_how_it_ended_and_what_it_took():
+    text = to_markdown(everything())
+    assert "*cut at the limit · 120 tokens in, 3 out · 2.5 s · $0.000120*" in text
+    assert "*failed · No connection.*" in text
+
+
+def test_only_the_path_that_is_shown_is_in_it():
+    chat = everything()
+    assert "What colour is it?" not in to_markdown(chat)
+
+
+def test_a_conversation_with_nothing_said_is_a_title():
+    assert to_markdown(Transcript()).startswith("# A conversation\n")
+
+
+HOSTILE = [
+    "![a](http://127.0.0.1/?q=secret)",
+    "![a][r]\n\n[r]: http://127.0.0.1/?q=secret",
+    "![r]\n\n[r]: http://127.0.0.1/?q=secret",
+    "<img src=http://127.0.0.1/>",
+    "<script>fetch('http://127.0.0.1/')</script>",
+    "text <!-- --> <iframe src=//127.0.0.1>",
+    "` a\n![a](http://127.0.0.1/) `",
+    "` ![a](http://127.0.0.1/)",
+    "```a`b\n![a](http://127.0.0.1/)\n",
+    "    ```\n![a](http://127.0.0.1/)",
+    "- ```\n\n![a](http://127.0.0.1/)",
+    "> ```\n![a](http://127.0.0.1/)",
+    "~~~\ncode\n~~~ ![a](x)\n~~~\n![a](http://127.0.0.1/)",
+    "```\ncode\n`````\n![a](http://127.0.0.1/)",
+    "\t```\n![a](http://127.0.0.1/)",
+    "a ![a\nb](http://127.0.0.1/)",
+    "\\![a](http://127.0.0.1/)",
+    "\\\\![a](http://127.0.0.1/)",
+]
+
+
+@pytest.mark.parametrize("said", HOSTILE)
+def test_what_was_said_brings_in_no_picture_and_no_html(said):
+    text = to_markdown(say(Transcript(), said, said))
+    tokens = [token for block in MarkdownIt("commonmark").parse(text)
+              for token in (block, *(block.children or ()))]
+    assert not {"image", "html_block", "html_inline"} & {token.type for token in tokens}
+
+
+def test_code_stays_as_it_was_written():
+    code = "```rust\nlet v = vec![1, 2]; // <T>\n```"
+    assert defused(code) == code
+
+
+def test_a_code_block_that_was_left_open_does_not_swallow_what_follows():
+    chat = say(Transcript(), "Code?", "```python\nprint(1)", "Thanks")
+    assert "## You\n\nThanks" in to_markdown(chat)
+    headings = [token for token in MarkdownIt("commonmark").parse(to_markdown(chat))
+                if token.type == "heading_open"]
+    assert len(headings) == 4
+
+
+def test_a_title_is_only_words():
+    assert to_markdown(Transcript(title="a\n# b ![x](y)")).startswith(
+        r"# a \# b \!\[x\](y)")
