@@ -4,6 +4,8 @@ import streamlit as st
 
 from components.language import _, pick_language
 
+st.set_page_config(page_title="Parley", page_icon="💬")
+
 page = st.navigation({
     "": [st.Page("pages/00_start.py", title=_("Start"), icon=":material/home:", default=True)],
     _("Learn"): [
@@ -25,8 +27,7 @@ page = st.navigation({
 })
 
 # Columns need the room; text reads better in a narrow one.
-st.set_page_config(page_title="Parley", page_icon="💬",
-                   layout="wide" if page.url_path == "compare" else "centered")
+st.set_page_config(layout="wide" if page.url_path == "compare" else "centered")
 
 page.run()
 

@@ -89,6 +89,12 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
     st.rerun()
 
 
+def new_race_button(contenders: Sequence[Contender], *, blind: bool) -> None:
+    """Draw the button in the sidebar that begins the race of these contenders anew."""
+    st.sidebar.button(_("New race"), icon=":material/flag:", on_click=session.replace_race,
+                      args=(contenders,), kwargs={"blind": blind})
+
+
 def _places(race: Race) -> list[tuple[Pane, DeltaGenerator]]:
     """Where each pane stands: side by side, and the expanded one above the others."""
     wide = [pane for pane in race.panes if pane.letter == st.session_state.get(EXPANDED)]

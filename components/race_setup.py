@@ -69,7 +69,8 @@ def pick_contenders() -> tuple[list[Contender], bool]:
     """Draw the choice of models. Returns them, and whether the race is blind."""
     specs = {spec.id: spec for spec in session.models()}
     _begin_with(specs)
-    with st.expander(_("Who races"), icon=":material/groups:", expanded=True):
+    with st.expander(_("Who races"), icon=":material/groups:",
+                     expanded=not session.has_raced()):
         with st.container(horizontal=True, vertical_alignment="center"):
             for name, preset in PRESETS.items():
                 chosen = preset(list(specs.values()))

@@ -59,6 +59,12 @@ def race(contenders: Sequence[Contender], *, blind: bool) -> Race:
     return races[key]
 
 
+def has_raced() -> bool:
+    """Whether anything was asked in any race of this session."""
+    return any(pane.chat.turns for known in st.session_state.get(_RACES, {}).values()
+               for pane in known.panes)
+
+
 def replace_race(contenders: Sequence[Contender], *, blind: bool) -> Race:
     """A new race of these contenders. What still runs in the old one is stopped."""
     old = st.session_state.setdefault(_RACES, {}).pop((tuple(contenders), blind), None)

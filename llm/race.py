@@ -97,6 +97,10 @@ class Race:
     """The letter of the one pane that follow-ups go to; None: all."""
     verdict: str | None = None
     """A sentence on the vote of a blind race, or on why it is void."""
+    runs: dict[str, list[Reply]] = field(default_factory=dict)
+    """By letter: further answers to the last question, which no history holds."""
+    runs_wanted: int = 0
+    """How many of them each pane is to have."""
 
     @classmethod
     def of(cls, contenders: Sequence[Contender], *, blind: bool = False,
@@ -137,6 +141,8 @@ class Race:
     def ask(self, content: str, pictures: Sequence[Picture] = ()) -> None:
         """Put a message to every pane, or to the one that the race goes on with."""
         self.stop()
+        self.stop_runs()
+        self.runs = {}
         for pane in self.panes:
             if self.only in (None, pane.letter):
                 pane.chat.append("human", content, pictures=list(pictures))
@@ -148,6 +154,25 @@ class Race:
             reply.stop()
         for reply in running:
             reply.wait(1)
+
+    # ── The same question again and again ────────────────────────────────────────────
+
+    def begin_runs(self, count: int) -> None:
+        """Want `count` further answers of each pane; whoever draws the page asks for them."""
+        self.stop_runs()
+        self.runs, self.runs_wanted = {pane.letter: [] for pane in self.panes}, count
+
+    def stop_runs(self) -> None:
+        """Want no more, and stop those that run."""
+        self.runs_wanted = 0
+        for runs in self.runs.values():
+            for run in runs:
+                run.stop()
+
+    @property
+    def runs_are_over(self) -> bool:
+        return all(len(runs) >= self.runs_wanted and not any(run.is_running for run in runs)
+                   for runs in self.runs.values())
 
     # ── Blind ────────────────────────────────────────────────────────────────────────
 

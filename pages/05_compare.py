@@ -6,8 +6,11 @@ from components import session
 from components.asking import ready_model
 from components.language import _
 from components.picker import pick_shared_settings
-from components.race import run_race, take_message
+from components.race import new_race_button, run_race, take_message
+from components.race_differences import show_differences, show_steadiness
+from components.race_numbers import show_numbers, show_parity
 from components.race_setup import keep_link, offer_linked_prompt, pick_contenders, take_link
+from components.race_votes import ask_for_vote, show_standings
 from llm import build_chat_chain, start_reply
 from llm.memory import remember_everything, to_message
 from llm.prompts import CHAT_SYSTEM
@@ -22,6 +25,7 @@ shared = pick_shared_settings([contender.spec for contender in contenders], syst
 one_at_a_time = st.sidebar.toggle(
     _("One at a time"), key="one-at-a-time", persist_state="session",
     help=_("For a small machine, where models that run on it would slow each other down."))
+new_race_button(contenders, blind=blind)
 race = take_message(session.race(contenders, blind=blind), contenders)
 keep_link(contenders, shared, race)
 offer_linked_prompt(race)
@@ -35,4 +39,10 @@ def answer(pane, question):
                                "message": [to_message(question)]}, pane.spec, settings=settings)
 
 
-run_race(race, answer, one_at_a_time=one_at_a_time)
+run_race(race, answer, one_at_a_time=one_at_a_time, below=ask_for_vote)
+if race.is_over and not race.hidden:
+    show_numbers(race)
+    show_differences(race)
+    show_parity(race)
+    show_steadiness(race, answer)
+show_standings()
