@@ -366,6 +366,8 @@ def _save_shown(db: Connection, number: int, transcript: Transcript,
     """Write which version is shown below these parents, and wherever there are several."""
     versions = Counter(turn.parent_id for turn in list(transcript.turns.values()))
     parents = parents | {parent for parent, count in versions.items() if count > 1}
+    if not parents:
+        return
     is_shown = turns.c.id == bindparam("turn")
     # Turns that another tab has put beside these are counted in, and only changes written.
     db.execute(
