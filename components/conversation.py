@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from components import session
+from components.browser import copy_button, read_aloud_button
 from components.language import _
 from components.reply import show_reply
 from components.text import show_text
@@ -51,10 +52,16 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
         _show_turn(chat, turn, is_unseen=unseen(turn))
     if turns and turns[-1].role == "human":
         _answer(chat, turns[-1], answer)
+    st.session_state[f"drawn-{chat.id}"] = len(chat.path()) - first
 
 
 def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
-    with st.chat_message("assistant", avatar=":material/smart_toy:"):
+    bubble = st.chat_message("assistant", avatar=":material/smart_toy:")
+    # The turns of another branch, drawn in the run before, would stay on the page below
+    # this one until it has ended.
+    for _turn in range(st.session_state.get(f"drawn-{chat.id}", 0)):
+        st.empty()
+    with bubble:
         try:
             reply = answer(question)
         except ParleyError as error:
@@ -97,26 +104,23 @@ def _show_question(chat: Transcript, turn: Turn) -> None:
 
 def _show_answer(chat: Transcript, turn: Turn) -> None:
     reply = turn.reply
+    text, actions, stop = st.container(), st.empty(), st.bottom.empty()
     if reply.is_running:
         # Drawn before the text grows, so that it can be pressed while it does.
-        stop = st.bottom.empty()
         stop.button(_("Stop"), key=f"stop-{turn.id}", icon=":material/stop_circle:",
                     shortcut="Escape", on_click=_stop, args=(reply,))
-        show_reply(reply)
-        stop.empty()
-    else:
-        show_reply(reply)
-    with st.container(horizontal=True):
+    with text:
+        show_reply(reply, key=turn.id)
+    stop.empty()
+    with actions.container(horizontal=True):
         _pick_version(chat, turn)
         st.button(_("Try again"), key=f"again-{turn.id}", icon=":material/refresh:",
                   type="tertiary", on_click=_ask_again, args=(chat, turn))
         if reply.text:
             st.feedback("thumbs", key=f"thumbs-{turn.id}", on_change=_rate, args=(turn,),
                         default=None if turn.rating is None else int(turn.rating > 0))
-            copy = st.popover(_("Copy"), icon=":material/content_copy:", type="tertiary",
-                              key=f"copy-{turn.id}", on_change="rerun")
-            if copy.open:
-                copy.code(reply.text, language=None, wrap_lines=True)
+            copy_button(reply.text, key=f"copy-{turn.id}")
+            read_aloud_button(reply.text, key=f"speak-{turn.id}")
         if reply.messages:
             show_what_ran(reply, key=turn.id)
 

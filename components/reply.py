@@ -6,50 +6,32 @@ Knows a `Reply`, and neither how it was asked for nor where it stands.
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import StopException
 
+from components.browser import announce
 from components.figures import ending_note, figures_line
+from components.growing import draw_as_they_grow
 from components.language import _
-from components.text import StreamingText, show_text
+from components.text import show_text
 from llm.replies import Reply
 
-FLUSHES_PER_SECOND = 10
-"""How often new text goes to the browser. Each flush costs a message and a redraw."""
 
+def show_reply(reply: Reply, *, key: str) -> None:
+    """Draw a reply; if it still runs, draw it as it grows until it has ended.
 
-def show_reply(reply: Reply) -> None:
-    """Draw a reply; if it still runs, draw it as it grows until it has ended."""
-    if reply.is_running:
-        _draw_as_it_grows(reply)
+    A screen reader hears it once, when it is whole. `key` tells replies on a page apart.
+    """
+    # Emptied first, so that nothing of what stood here before is left below the new text.
+    place, below = st.empty(), st.empty()
+    is_news = reply.is_running
+    if is_news:
+        draw_as_they_grow([(reply, place)])
     elif reply.text:
-        show_text(reply.text)
-    if reply.error is not None:
-        st.error(reply.error, icon=":material/error:")
-    if note := ending_note(reply):
-        st.caption(f":material/info: {note}")
-    st.caption(figures_line(reply).replace("$", r"\$"))
-
-
-def _draw_as_it_grows(reply: Reply) -> None:
-    place = st.container()
-    waiting = place.empty()
-    waiting.caption(_("Thinking …"))
-    streaming = None
-    try:
-        for _update in reply.updates(every=1 / FLUSHES_PER_SECOND):
-            if reply.text:
-                if streaming is None:
-                    waiting.empty()
-                    streaming = StreamingText(place)
-                streaming.update(reply.text)
-            else:
-                # Drawing anything is where Streamlit lets a Stop or a new run in.
-                waiting.caption(_("Thinking …"))
-    except StopException:
-        # The tab is gone or the person pressed Stop: nobody waits for the rest. A new
-        # run of the page is another exception, and finds the reply still running.
-        reply.stop()
-        raise
-    waiting.empty()
-    if streaming is not None:
-        streaming.finish()
+        show_text(reply.text, container=place.container())
+    with below.container():
+        if reply.error is not None:
+            st.error(reply.error, icon=":material/error:")
+        if note := ending_note(reply):
+            st.caption(f":material/info: {note}")
+        st.caption(figures_line(reply).replace("$", r"\$"))
+        if is_news:
+            announce(reply.text or reply.error or _("The reply is empty."), key=f"announce-{key}")

@@ -107,7 +107,7 @@ def _show(reply: Reply, *, key: str) -> None:
     stop = st.empty()
     if reply.is_running:
         stop.button(_("Stop"), key=f"stop-{key}", icon=":material/stop_circle:", on_click=reply.stop)
-    show_reply(reply)
+    show_reply(reply, key=key)
     stop.empty()
     if reply.messages:
         show_what_ran(reply, key=key)

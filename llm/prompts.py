@@ -20,7 +20,9 @@ BACK_TRANSLATION_SYSTEM = (
 TRANSLATION_PROMPT = ChatPromptTemplate([("system", "{system}"), ("human", "{text}")])
 """system: the filled instruction; text: what to translate."""
 
-CHAT_SYSTEM = "You are a helpful assistant. Answer briefly and in plain words."
+CHAT_SYSTEM = ""
+"""Blank: none is sent, and the model has what its makers gave it. The small built-in one
+answers best with that."""
 
 CHAT_PROMPT = ChatPromptTemplate(
     [("system", "{system}"), MessagesPlaceholder("history"), MessagesPlaceholder("message")]

@@ -31,5 +31,6 @@ def answer(question):
 
 
 converse(chat, answer,
-         starters=(_("My name is Ada. I like trains."), _("What is my name?"), _("What is the capital of France?")))
+         starters=(_("What is the capital of France?"),
+                   _("Remember this: the name of the user is Ada."), _("What is my name?")))
 show_context(gauge, spec, settings, remember_everything(chat.path()))
