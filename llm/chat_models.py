@@ -14,12 +14,11 @@ This module does not know keys, catalog entries or engines: `llm.providers` does
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 from langchain_core.language_models.base import LangSmithParams
@@ -93,6 +92,10 @@ class OpenAIChat(_CountedOnce, ChatOpenAI):
 
     renames_max_tokens: bool = False
 
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        return False  # it holds connections, which its parent would leave out
+
     def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict:
         payload = super()._get_request_payload(*args, **kwargs)
         if not self.renames_max_tokens and "max_completion_tokens" in payload:
@@ -108,24 +111,35 @@ class Address:
     base_url: str
     model: str
     api_key: str | None = None
-
-
-class OpenChat(_CountedOnce, ChatHuggingFace):
-    """ChatHuggingFace on any chat completions server."""
-
     special_tokens: frozenset[str] = frozenset()
     """The model's own, where they are known. See `plain_tokens`."""
 
+    def find(self) -> Address:
+        return self
+
+    async def afind(self) -> Address:
+        return self
+
+
+class Place(Protocol):
+    """Knows an address at every request, if only after a while: an `Address`, or an engine."""
+
+    def find(self) -> Address: ...
+    async def afind(self) -> Address: ...
+
+
+class OpenChat(_CountedOnce, ChatHuggingFace):
+    """ChatHuggingFace on any chat completions server. No text in it can forge a turn."""
+
     @classmethod
-    def at(cls, address: Callable[[], Address], http: httpx2.Client,
-           async_http: httpx2.AsyncClient, **fields: Any) -> OpenChat:
-        """The model at an address that is asked for at every request."""
-        model = address().model
-        endpoint = HuggingFaceEndpoint(repo_id=model, task="conversational", temperature=None,
+    def at(cls, place: Place, model_id: str, http: httpx2.Client,
+           async_http: httpx2.AsyncClient) -> OpenChat:
+        """The model at a place. `model_id` is its name to people; the place knows the server's."""
+        endpoint = HuggingFaceEndpoint(repo_id=model_id, task="conversational", temperature=None,
                                        top_p=None, typical_p=None)
-        endpoint.client = ChatCompletions(address, http)
-        endpoint.async_client = AsyncChatCompletions(address, async_http)
-        return cls(llm=endpoint, stream_usage=True, **fields)
+        endpoint.client = ChatCompletions(place, http)
+        endpoint.async_client = AsyncChatCompletions(place, async_http)
+        return cls(llm=endpoint, stream_usage=True)
 
     def _inherit_llm_properties(self) -> None:
         # Its defaults for another kind of request: 512 tokens, repetition penalty.
@@ -135,7 +149,9 @@ class OpenChat(_CountedOnce, ChatHuggingFace):
     def _default_params(self) -> dict[str, Any]:
         # The parent leaves out those that it calls its own.
         own = ("top_p", "seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
-        return {**super()._default_params, **{name: getattr(self, name) for name in own}}
+        params = {**super()._default_params, **{name: getattr(self, name) for name in own}}
+        del params["model"]  # the place's name for it, unless one is bound
+        return params
 
     def _create_message_dicts(
         self, messages: list[BaseMessage], stop: list[str] | None
@@ -144,10 +160,7 @@ class OpenChat(_CountedOnce, ChatHuggingFace):
         for message in dicts:
             if isinstance(message["content"], list):
                 message["content"] = _content_parts(message["content"])
-        return _map_texts(dicts, self._sendable), params
-
-    def _sendable(self, text: str) -> str:
-        return plain_tokens(_without_surrogates(text), self.special_tokens)
+        return dicts, params
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
@@ -162,12 +175,12 @@ class ChatCompletions:
     Raises httpx2's errors, `StreamedError`, and `ParleyError` where an answer makes no sense.
     """
 
-    def __init__(self, address: Callable[[], Address], http: httpx2.Client):
-        self._address, self._http = address, http
+    def __init__(self, place: Place, http: httpx2.Client):
+        self._place, self._http = place, http
 
     def chat_completion(self, messages: list[dict], *, stream: bool = False,
                         **params: Any) -> dict | Iterator[dict]:
-        request = _request(self._http, self._address(), messages, stream, params)
+        request = _request(self._http, self._place.find(), messages, stream, params)
         if stream:
             return self._events(request)
         response = self._http.send(request)
@@ -189,15 +202,14 @@ class ChatCompletions:
 
 
 class AsyncChatCompletions:
-    """The same, asynchronous. Looking up the address may block, so it gets a thread."""
+    """The same, asynchronous."""
 
-    def __init__(self, address: Callable[[], Address], http: httpx2.AsyncClient):
-        self._address, self._http = address, http
+    def __init__(self, place: Place, http: httpx2.AsyncClient):
+        self._place, self._http = place, http
 
     async def chat_completion(self, messages: list[dict], *, stream: bool = False,
                               **params: Any) -> dict | AsyncIterator[dict]:
-        address = await asyncio.to_thread(self._address)
-        request = _request(self._http, address, messages, stream, params)
+        request = _request(self._http, await self._place.afind(), messages, stream, params)
         if stream:
             return self._events(request)
         response = await self._http.send(request)
@@ -247,6 +259,8 @@ class _Events:
 def _request(http: httpx2.Client | httpx2.AsyncClient, address: Address, messages: list[dict],
              stream: bool, params: dict[str, Any]) -> httpx2.Request:
     extra = params.pop("extra_body", None) or {}
+    messages = _map_texts(messages, lambda text: plain_tokens(
+        _without_surrogates(text), address.special_tokens))
     body = {"model": address.model, "messages": messages, "stream": stream, **params, **extra}
     headers = {"accept": "text/event-stream" if stream else "application/json"}
     if address.api_key:

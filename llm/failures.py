@@ -23,6 +23,7 @@ from typing import Any
 from llm.catalog import ModelSpec
 from llm.errors import (
     BrokenReplyError,
+    CannotSeeError,
     ContextTooLongError,
     CutReplyError,
     EmptyReplyError,
@@ -63,6 +64,9 @@ _ABOUT_CONTEXT = re.compile(
     r"|token count .{0,40}exceeds|prompt is too long|input is too large|max_new_tokens` must be"
     r"|exceed_context_size|too long for the model", re.IGNORECASE)
 _ABOUT_KEY = re.compile(r"api.?key not valid|invalid.{0,3}api.?key|API_KEY_INVALID", re.IGNORECASE)
+_ABOUT_SIGHT = re.compile(
+    r"(image|vision|multimodal).{0,30}(not supported|unsupported|only supported by)"
+    r"|not support.{0,20}(image|vision)|not a (multimodal|vision)", re.IGNORECASE)
 _ABOUT_MEMORY = re.compile(r"out of memory|failed to allocate", re.IGNORECASE)
 _PARAMETERS = re.compile(
     r"\b(temperature|top_p|max_tokens|max_completion_tokens|seed|stop|stream_options|image_url)\b")
@@ -153,6 +157,10 @@ class Failure:
 
 def by_status(failure: Failure) -> ParleyError:
     status, who, text = failure.status, failure.who, failure.text
+    if status in (400, 415, 422, 500) and _ABOUT_SIGHT.search(text):
+        return CannotSeeError(
+            f"{who} takes no pictures. Take the picture out, or choose a model that sees."
+        )
     if status in (400, 409, 422) or (status == 500 and _ABOUT_CONTEXT.search(text)):
         return bad_request(failure)
     if status == 401:

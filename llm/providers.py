@@ -4,7 +4,8 @@
     model.invoke("What is the capital of France?").text
 
 Adding a provider is one function and one entry in PROVIDERS (and its name in
-`ModelSpec.provider`). Creating a model contacts nobody but a local engine.
+`ModelSpec.provider`). Creating a model contacts nobody; a local engine starts then, and
+whoever asks it first waits for it.
 
 This module does not know prompts, pages, or how a reply is run.
 """
@@ -12,6 +13,7 @@ This module does not know prompts, pages, or how a reply is run.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -19,11 +21,15 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 from pydantic import SecretStr
+from tokenizers import Tokenizer
 
 from llm import connections
 from llm.catalog import ModelSpec
 from llm.chat_models import Address, OpenAIChat, OpenChat
+from llm.errors import WeightsMissingError
 from llm.keys import SERVICES, base_url, find_key, key_variable, needs_key, where_text_goes
+from llm.local_engines import Endpoint, Engine, engine_for
+from llm.weights import tokenizer_file
 
 __all__ = [
     "PROVIDERS", "bind_settings", "create_chat_model", "honoured",
@@ -38,7 +44,7 @@ def create_chat_model(spec: ModelSpec, *, api_key: str | None = None) -> BaseCha
     """The model as LangChain has them: invokes, streams, reports usage, sync and async.
 
     The key is `api_key`, else the one in `key_variable(spec)`. Raises `MissingKeyError`
-    or `InvalidKeyError` for it, and `LocalModelError` if a local engine does not start.
+    or `InvalidKeyError` for it, and `WeightsMissingError` for a model yet to be fetched.
     """
     return PROVIDERS[spec.provider](spec, api_key)
 
@@ -78,29 +84,50 @@ def _openai(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
 
 
 def _huggingface(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
-    address = Address(base_url(spec) or "", spec.model, find_key(spec, api_key))
     return OpenChat.at(
-        lambda: address,
+        Address(base_url(spec) or "", spec.model, find_key(spec, api_key)),
+        spec.model,
         connections.open_client(with_key=True),
         connections.open_async_client(with_key=True),
     )
 
 
 def _local(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
-    from llm.local_engines import engine_for
-
-    def address() -> Address:
-        # Asked at every request: an engine that died or was idle starts again, elsewhere.
-        endpoint = engine_for(spec).wait_ready()
-        return Address(endpoint.base_url, endpoint.model_name, endpoint.api_key)
-
+    place = _EnginePlace(spec)
+    place.engine().start()
     patience = dataclasses.replace(connections.PATIENCE, silence=LOCAL_SILENCE)
     return OpenChat.at(
-        address,
+        place,
+        spec.model,
         connections.open_client(with_key=True, patience=patience),
         connections.open_async_client(with_key=True, patience=patience),
-        special_tokens=_special_tokens(spec),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _EnginePlace:
+    """A local engine's address. One that died or was idle starts again, elsewhere."""
+
+    spec: ModelSpec
+
+    def engine(self) -> Engine:
+        """The engine. Raises `WeightsMissingError` rather than fetch gigabytes unasked."""
+        engine = engine_for(self.spec)
+        if engine.state == "absent" and self.spec.weights != "builtin":
+            raise WeightsMissingError(
+                f"The weights of {self.spec.label} are not on this machine yet. Fetch them first."
+            )
+        return engine
+
+    def find(self) -> Address:
+        return self._address(self.engine().wait_ready())
+
+    async def afind(self) -> Address:
+        return self._address(await self.engine().ready())
+
+    def _address(self, endpoint: Endpoint) -> Address:
+        return Address(endpoint.base_url, endpoint.model_name, endpoint.api_key,
+                       _special_tokens(self.spec))
 
 
 def _reader(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
@@ -119,12 +146,10 @@ PROVIDERS: dict[str, Callable[[ModelSpec, str | None], BaseChatModel]] = {
 """By `ModelSpec.provider`: what makes the chat model of an entry, given a key or None."""
 
 
+@functools.cache
 def _special_tokens(spec: ModelSpec) -> frozenset[str]:
-    from tokenizers import Tokenizer
-
-    from llm import weights
-
-    file = weights.tokenizer_file(spec)
+    """Those of a model whose weights are here: a ready engine's."""
+    file = tokenizer_file(spec)
     if file is None:
         return frozenset()
     added = Tokenizer.from_file(str(file)).get_added_tokens_decoder().values()

@@ -92,6 +92,11 @@ def _caused(error: Exception, cause: Exception) -> Exception:
     (_openai_error(400, {"code": "context_length_exceeded"}), "ContextTooLongError", "too long"),
     (_openai_error(400, {"message": "max_tokens is too large", "param": "max_tokens"}),
      "InvalidRequestError", "max_tokens"),
+    (_openai_error(400, {"message": "Invalid content type. image_url is only supported by certain "
+                                    "models."}), "CannotSeeError", "takes no pictures"),
+    (_openai_error(500, {"message": "image input is not supported - hint: you may need mmproj"}),
+     "CannotSeeError", "a model that sees"),
+    (_openai_error(400, {"message": "org/m is not a multimodal model"}), "CannotSeeError", "sees"),
     (_openai_error(413, {}), "RequestTooLargeError", "smaller"),
     (_openai_error(429, {}, retry_after="300"), "RateLimitError", "5 minutes"),
     (_openai_error(429, {}, retry_after="1"), "RateLimitError", "1 second,"),
