@@ -275,12 +275,13 @@ def _listed(names: Iterable[str], suffix: str = "") -> str:
 def _library() -> Any:
     """huggingface_hub, imported when first needed, with two of its settings changed."""
     import huggingface_hub
+    from huggingface_hub import constants
 
     # Otherwise each call tells the Hub what else is installed, and asks it for a list of
     # programs to look for.
-    huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     # Theirs is 10 MB: on a slow line nothing would move for long, and a break cost as much.
-    huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE = 1 << 18
+    constants.DOWNLOAD_CHUNK_SIZE = 1 << 18
     return huggingface_hub
 
 
