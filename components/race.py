@@ -80,11 +80,13 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
     with st.container():
         below(race)
     if not growing:
+        if race.is_over:
+            # A key for each question: the same words are said once for each key.
+            announce(_("All have answered."), key=f"answered-{race.panes[0].question.id}")
         return
     draw_as_they_grow(
         [(pane.reply, place) for pane, place, _foot in growing if pane.reply is not None],
         at_end=lambda number: _end_pane(race, *growing[number]))
-    announce(_("All have answered."), key=f"answered-{race.id}-{len(race.panes[0].chat.path())}")
     # What is told of a race that is over stands around the panes too.
     st.rerun()
 

@@ -65,7 +65,7 @@ def show_differences(race: Race) -> None:
 def _marked(tag: str, letter: str, text: str) -> str:
     words = text.rstrip()
     return (f"<{tag}>[<b>{letter}:</b> {html.escape(legible(words))}]</{tag}>"
-            f"{text[len(words):] or ' '}")
+            f"{text[len(words):]}")
 
 
 # ── Steadiness ────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,116 @@
+"""A race: the same messages to each, histories that stay apart, and votes that are blind."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from llm.catalog import get_model
+from llm.race import Contender, Race
+from llm.replies import Ending, Reply
+
+SMALL, LARGE, CLOSED = map(get_model, ("smollm2-135m", "smollm3-3b", "gpt-6-luna"))
+
+
+def race(*specs, **options) -> Race:
+    return Race.of([Contender(spec) for spec in specs or (SMALL, CLOSED)], **options)
+
+
+def answered(text: str = "Because.", ending: Ending = Ending.STOP, **more) -> Reply:
+    return Reply("any", text=text, ending=ending, **more)
+
+
+def asked(*replies: Reply, question: str = "Why?", **options) -> Race:
+    """A race in which everybody has answered."""
+    begun = race(**options)
+    begun.ask(question)
+    for pane, reply in zip(begun.panes, replies, strict=True):
+        pane.take(reply)
+    return begun
+
+
+def test_every_pane_gets_the_message_and_waits_until_it_is_answered():
+    begun = race(SMALL, LARGE, CLOSED)
+    begun.ask("Why is the sky blue?")
+    assert [pane.question.content for pane in begun.waiting] == ["Why is the sky blue?"] * 3
+    begun.panes[1].take(answered())
+    assert [pane.letter for pane in begun.waiting] == ["A", "C"]
+    assert not begun.is_over
+    begun.panes[0].take(answered())
+    begun.panes[2].take(answered())
+    assert begun.is_over
+
+
+def test_a_follow_up_goes_to_one_alone_once_the_race_goes_on_with_it():
+    begun = asked(answered(), answered())
+    begun.only = "B"
+    begun.ask("And at night?")
+    assert [len(pane.chat.path()) for pane in begun.panes] == [2, 3]
+    assert [pane.letter for pane in begun.waiting] == ["B"]
+
+
+def test_asking_again_leaves_the_other_pane_and_keeps_the_old_answer():
+    begun = asked(answered("first"), answered("other"))
+    begun.panes[0].ask_again()
+    assert [pane.letter for pane in begun.waiting] == ["A"]
+    turn = begun.panes[0].take(answered("second"))
+    assert [version.text for version in begun.panes[0].chat.siblings(turn)] == ["first", "second"]
+    assert begun.panes[1].reply.text == "other"
+
+
+def test_a_contenders_own_temperature_replaces_the_shared_one_for_it_alone():
+    shared = {"temperature": 0.2, "top_p": 0.9}
+    assert Contender(SMALL, 1.0).settings(shared) == {"temperature": 1.0, "top_p": 0.9}
+    assert Contender(SMALL).settings(shared) == shared
+
+
+def test_a_blind_race_draws_two_of_all_in_every_order_alike():
+    rng = random.Random(7)
+    drawn = Counter(tuple(pane.spec.id for pane in race(SMALL, LARGE, CLOSED, blind=True,
+                                                        rng=rng).panes) for _ in range(3000))
+    assert len(drawn) == 6
+    assert all(420 < count < 580 for count in drawn.values())  # 500, with five deviations' room
+
+
+def test_a_vote_holds_the_order_shown_the_prompt_and_each_sides_settings():
+    begun = asked(answered(settings={"temperature": 0.0, "system": "Be brief."}),
+                  answered(settings={"temperature": 1.0, "system": "Be brief."}), blind=True)
+    assert begun.hidden
+    vote = begun.vote("right", tag=" facts ")
+    assert vote.models == tuple(pane.spec.id for pane in begun.panes)
+    assert (vote.choice, vote.tag, vote.prompt, vote.system) == ("right", "facts", "Why?",
+                                                                 "Be brief.")
+    assert vote.settings == ({"temperature": 0.0}, {"temperature": 1.0})
+    assert not vote.stopped_early
+
+
+@pytest.mark.parametrize(("reply", "why"), [
+    (answered("", Ending.FAILED), "failed"),
+    (answered("I am ChatGPT."), "gave itself away"),
+    (answered("", Ending.STOPPED), "had said nothing yet"),
+])
+def test_a_void_race_gives_no_vote_says_why_and_shows_the_names(reply, why):
+    begun = asked(answered(), reply, blind=True)
+    assert begun.vote("left") is None
+    assert why in begun.verdict
+    assert not begun.hidden
+
+
+def test_a_race_voted_on_before_one_side_had_begun_is_void():
+    begun = race(blind=True)
+    begun.ask("Why?")
+    begun.panes[0].take(answered())
+    assert begun.vote("left") is None
+    assert "had said nothing yet" in begun.verdict
+
+
+def test_further_runs_enter_no_history():
+    begun = asked(answered(), answered())
+    begun.begin_runs(2)
+    assert not begun.runs_are_over
+    for letter in "AB":
+        begun.runs[letter] += [answered("one"), answered("two")]
+    assert begun.runs_are_over
+    assert [len(pane.chat.turns) for pane in begun.panes] == [2, 2]
+    begun.ask("Next?")
+    assert begun.runs == {}

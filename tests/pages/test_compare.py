@@ -1,0 +1,231 @@
+"""Side by side: what each model gets, what a person sees, and what a race leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from llm.catalog import get_model
+from llm.replies import Ending
+from llm.votes import export_votes
+from tests.app import ROOT, wait_until
+from tests.servers.fixed_rate import FixedRateServer, fixed_rate
+
+PAGE = ROOT / "pages" / "05_compare.py"
+FAST, SLOW, DEAD = "test-fast", "test-slow", "test-dead"
+VOICES = {FAST: "The first", SLOW: "The second"}
+
+
+def script(model: str, question: str) -> str:
+    """Each model says which it is and what it was asked, so that a mix-up would show."""
+    return f"{VOICES[model]} heard: {question}"
+
+
+@pytest.fixture
+def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two models at rates of their own, and one whose server is not there."""
+    with (fixed_rate(script) as fast, fixed_rate(script, rate=60, first=0.1) as slow):
+        entries = [(FAST, fast.base_url, "false"), (SLOW, slow.base_url, "true"),
+                   (DEAD, "http://127.0.0.1:9/v1", "false")]
+        catalog = tmp_path / "models.toml"
+        catalog.write_text("\n".join(
+            f'[[model]]\nid = "{name}"\nlabel = "{name.title()}"\nprovider = "openai"\n'
+            f'model = "{name}"\nbase_url = "{url}"\nopen = {is_open}\n'
+            for name, url, is_open in entries))
+        monkeypatch.setenv("PARLEY_MODELS", str(catalog))
+        yield fast, slow
+
+
+def open_page(*models: str, **link: str) -> AppTest:
+    page = AppTest.from_file(str(PAGE), default_timeout=30)
+    page.query_params["model"] = list(models)
+    for name, value in link.items():
+        page.query_params[name] = value
+    return page.run()
+
+
+def ask(page: AppTest, text: str) -> AppTest:
+    page.chat_input[0].set_value(text).run()
+    assert not page.exception
+    return page
+
+
+def words(page: AppTest) -> str:
+    """All that can be read on the page, Markdown's escapes undone."""
+    kinds = ("markdown", "caption", "info", "error", "table")
+    shown = "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+    return shown.replace("\\", "")
+
+
+def race_of(page: AppTest):
+    return list(page.session_state["races"].values())[-1]
+
+
+def sent(server: FixedRateServer) -> list[list[tuple[str, str]]]:
+    return [[(message["role"], message["content"]) for message in request.json["messages"]]
+            for request in server.requests]
+
+
+def button(page: AppTest, label: str):
+    return next(found for found in page.button if found.label == label)
+
+
+def test_over_three_turns_each_model_gets_its_own_history_and_nobody_elses(servers):
+    page = open_page(FAST, SLOW, system="Be kind.")
+    for question in ("One?", "Two?", "Three?"):
+        ask(page, question)
+    for server, name in zip(servers, (FAST, SLOW), strict=True):
+        said = [("system", "Be kind.")]
+        expected = []
+        for question in ("One?", "Two?", "Three?"):
+            said.append(("user", question))
+            expected.append(list(said))
+            said.append(("assistant", f"{VOICES[name]} heard: {question}"))
+        assert sent(server) == expected
+
+
+def test_a_side_that_fails_is_marked_and_the_other_finishes_and_goes_on(servers):
+    page = ask(open_page(FAST, DEAD), "Hello?")
+    assert "The first heard: Hello?" in words(page)
+    assert len(page.error) == 1
+    ask(page, "Still there?")
+    # The failed answer never became a turn of the history.
+    left, right = race_of(page).panes
+    assert [turn.text for turn in left.chat][1] == "The first heard: Hello?"
+    assert right.reply.ending is Ending.FAILED and right.reply.text == ""
+    assert sent(servers[0])[1] == [("user", "Hello?"), ("assistant", "The first heard: Hello?"),
+                                   ("user", "Still there?")]
+
+
+def test_numbers_of_both_stand_in_one_table_with_the_local_cost_by_the_hour(servers):
+    page = ask(open_page(FAST, SLOW), "Count the words of this")
+    table = page.table[0].value
+    assert list(table.columns) == [r"A · Test-Fast", r"B · Test-Slow"]
+    assert list(table.loc["Tokens out"]) == ["8", "8"]  # measured: no ≈
+    assert list(table.loc["Ending"]) == ["finished", "finished"]
+    assert "stays on this machine" in table.loc["What you type"].iloc[0]
+
+
+def test_what_became_of_each_setting_is_read_from_the_request(servers):
+    page = ask(open_page(FAST, f"{SLOW}@1.5", temperature="0.5", seed="7"), "Hello?")
+    parity = next(table.value for table in page.table if "Temperature" in table.value.index)
+    parity = parity.replace(r"\\", "", regex=True)
+    assert list(parity.loc["Temperature"]) == ["sent: 0.5", "sent: 1.5"]
+    assert list(parity.loc["Seed"]) == ["sent: 7", "sent: 7"]
+    assert servers[1].requests[0].json["temperature"] == 1.5
+
+
+def test_a_blind_race_hides_names_and_figures_until_the_vote_which_is_kept(servers):
+    page = ask(open_page(FAST, SLOW, blind="1"), "Say something")
+    race = race_of(page)
+    assert "The first heard" in words(page) and "The second heard" in words(page)
+    shown = "\n".join(element.value for kind in ("markdown", "caption")
+                      for element in page.main.get(kind))
+    assert "Test-Fast" not in shown and "Test-Slow" not in shown
+    assert "tokens" not in shown and not page.table
+    button(page, "B is better").click().run()
+    assert not page.exception
+    (vote,) = page.session_state["votes"]
+    assert vote.models == tuple(pane.spec.id for pane in race.panes)
+    assert (vote.choice, vote.prompt) == ("right", "Say something")
+    assert "Test-Fast" in words(page)
+    assert json.loads(export_votes([vote]))["models"] == list(vote.models)
+
+
+def test_after_a_vote_the_next_message_begins_a_race_of_its_own(servers):
+    page = ask(open_page(FAST, SLOW, blind="1"), "First")
+    before = race_of(page)
+    button(page, "A tie").click().run()
+    ask(page, "Second")
+    after = race_of(page)
+    assert after.id != before.id and after.hidden
+    assert [turn.content for turn in after.panes[0].chat if turn.role == "human"] == ["Second"]
+
+
+def test_a_blind_race_in_which_a_side_fails_is_void_and_says_so(servers):
+    page = ask(open_page(FAST, DEAD, blind="1"), "Hello?")
+    assert "This race is void: Test-Dead failed." in words(page)
+    assert "votes" not in page.session_state or page.session_state["votes"] == []
+
+
+def test_a_link_sets_everything_up_and_sends_nothing_by_itself(servers):
+    page = open_page(f"{SLOW}@0.3", FAST, temperature="1.2", max_tokens="99", prompt="Ping?")
+    assert page.selectbox(key="side-A").value == SLOW
+    assert page.number_input(key="own-temperature-A").value == 0.3
+    assert page.number_input(key="max_tokens-shared").value == 99
+    assert "Ping?" in words(page)
+    assert not servers[0].requests and not servers[1].requests
+    button(page, "Start this race").click().run()
+    assert sent(servers[0])[0][-1] == sent(servers[1])[0][-1] == ("user", "Ping?")
+
+
+@pytest.mark.parametrize("link", [
+    {"temperature": "nan"}, {"temperature": "1e9"}, {"max_tokens": "-1"}, {"seed": "x"},
+    {"blind": "maybe"}, {"prompt": "x" * 100_000},
+])
+def test_a_link_with_values_that_cannot_be_opens_the_page_all_the_same(servers, link):
+    page = open_page(FAST, SLOW, **link)
+    assert not page.exception
+    ask(page, "Hello?")
+
+
+def test_a_link_to_models_that_are_not_here_says_so(servers):
+    page = open_page("nobody", FAST)
+    assert "names a model that there is not here" in page.warning[0].value
+
+
+def test_the_address_holds_the_race(servers):
+    page = ask(open_page(FAST, SLOW), "Why?")
+    assert page.query_params["model"] == [FAST, SLOW]
+    assert page.query_params["prompt"] == "Why?"
+
+
+def test_asking_one_again_leaves_the_other_alone(servers):
+    page = ask(open_page(FAST, SLOW), "Why?")
+    button(page, "Try A again").click().run()
+    assert len(servers[0].requests) == 2 and len(servers[1].requests) == 1
+
+
+def test_going_on_with_one_sends_the_next_message_to_it_alone(servers):
+    page = ask(open_page(FAST, SLOW), "Why?")
+    button(page, "Go on with B only").click().run()
+    ask(page, "And then?")
+    assert len(servers[0].requests) == 1 and len(servers[1].requests) == 2
+
+
+def test_one_at_a_time_never_has_two_under_way(servers):
+    page = open_page(FAST, SLOW)
+    page.toggle(key="one-at-a-time").set_value(True).run()
+    ask(page, "Why?")
+    left, right = (pane.reply for pane in race_of(page).panes)
+    assert right.started_at >= left.started_at + left.total_seconds - 0.01
+
+
+def test_asking_again_and_again_shows_how_steady_each_is(servers):
+    page = ask(open_page(FAST, SLOW), "Why?")
+    button(page, "Run 6 calls").click().run()
+    assert not page.exception
+    table = page.table[-1].value
+    assert list(table.loc["Different answers"]) == ["1", "1"]
+    assert len(servers[0].requests) == 4
+    assert all(len(messages) == len(sent(servers[0])[0]) for messages in sent(servers[0]))
+
+
+def test_a_race_stays_as_it_was_while_other_models_race(servers):
+    page = ask(open_page(FAST, SLOW), "Why?")
+    page.selectbox(key="side-B").set_value(DEAD).run()
+    assert "The second heard" not in words(page)
+    page.selectbox(key="side-B").set_value(SLOW).run()
+    assert "The second heard: Why?" in words(page)
+
+
+def test_with_no_model_but_the_shipped_ones_the_page_opens_ready_to_race(monkeypatch):
+    page = AppTest.from_file(str(PAGE), default_timeout=30).run()
+    assert not page.exception
+    chosen = [get_model(page.selectbox(key=f"side-{letter}").value) for letter in "AB"]
+    assert {spec.weights for spec in chosen} == {"builtin"}
+    assert chosen[0].engine != chosen[1].engine
+    wait_until(lambda: page.chat_input, "there is a box")
