@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage
 from llm import evaluate, prices, spending
 from llm.errors import InvalidKeyError, StorageError, UnknownModelError
 from llm.evaluation import UNLUCKY, Evaluation, make_plan
-from llm.journal import FILE_NAME, Key, Pair
+from llm.journal import FILE_NAME, Journal, Key, Pair, Row, read_folder
 from llm.lanes import State
 from llm.prompt_sets import parse_prompt_set
 from llm.results import load_results
@@ -305,6 +305,19 @@ def test_a_full_disk_stops_it_with_a_sentence_and_what_ran_is_kept(use, tmp_path
         assert 4 <= len(kept) < 30
         assert run(Evaluation.take_up(folder)).state is State.FINISHED
     assert kept.items() <= questions_in_journal(folder).items()
+
+
+def test_a_line_that_did_not_reach_the_disk_is_not_in_the_journal(tmp_path, monkeypatch):
+    journal = Journal.begin(tmp_path, make_plan(prompt_set(1), ["gpt-6-luna"]))
+    row = Row(prompt=1, model="gpt-6-luna", settings=0, run=1, answer="x", ending="stop",
+              started_at=1.0)
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("full")))
+        journal.append(row)
+    assert journal.contents.rows == {} and read_folder(tmp_path).rows == {}
+    journal.append(row)
+    journal.close()
+    assert list(read_folder(tmp_path).rows) == [row.key]
 
 
 # ── Failures ──────────────────────────────────────────────────────────────────────────

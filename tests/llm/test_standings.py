@@ -188,6 +188,8 @@ def test_models_that_never_met_even_through_others_are_not_ranked_by_strength():
 def test_nothing_but_ties_is_no_preference():
     table = standings(times(30, "a", "b", "tie"))
     assert [model.strength.verdict for model in table.models] == [Verdict.NOTHING_YET] * 2
+    # No resample differs, so the bootstrap has no interval: anything is possible.
+    assert [(model.strength.low, model.strength.high) for model in table.models] == [(0, 1)] * 2
 
 
 def test_the_side_of_the_screen_is_tested():

@@ -100,6 +100,12 @@ def test_a_model_that_a_user_added_is_known_by_its_label_too():
     assert "Zorblax 9" in void_reason([(ours, reply)], "Hi", catalog=[ours])
 
 
+def test_a_label_that_begins_with_a_common_word_is_no_name():
+    ours = get_model("llama-3.3-70b").model_copy(update={"label": "Test 2", "model": "local-8b"})
+    reply = Reply("ours", text="Test 2 of 3: the local 8b chip.", ending=Ending.STOP)
+    assert void_reason([(ours, reply)], "Hi", catalog=[ours]) is None
+
+
 def test_a_hostile_answer_is_looked_through_quickly():
     # Ends, or the suite's time limit says that it does not.
     for text in ("I am " + "the " * 50_000, "as a " * 40_000, "gpt" + "-" * 200_000,
