@@ -10,6 +10,7 @@ This module does not know what the tables hold.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from llm import paths
 from llm.errors import StorageError
-from storage.schema import HEAD, VERSION_TABLE
+from storage.schema import HEAD, VERSION_TABLE, metadata
 
 BUSY_SECONDS = 5
 """How long a writer waits for another before it gives up."""
@@ -46,9 +47,7 @@ def open_engine(url: str | None = None) -> tuple[Engine, str | None]:
     """
     where = _parsed(url or os.environ.get("PARLEY_DATABASE_URL") or _own_file())
     if where.get_backend_name() == "postgresql":
-        engine = _create(where, pool_pre_ping=True, connect_args={
-            "connect_timeout": BUSY_SECONDS, "tcp_user_timeout": 2_000 * BUSY_SECONDS})
-        return _ready(engine), None
+        return _ready(_create_postgresql(where)), None
     # Opened by SQLite's own kind of URL ("file:…?mode=ro"), the file is not ours to prepare.
     if where.database.startswith("file:"):
         return _ready(_create_sqlite(where)), None
@@ -96,6 +95,18 @@ def _create(where: URL, **more) -> Engine:
     return sqlalchemy.create_engine(where, hide_parameters=True, **_POOL, **more)
 
 
+def _create_postgresql(where: URL) -> Engine:
+    engine = _create(where, pool_pre_ping=True, connect_args={
+        "connect_timeout": BUSY_SECONDS, "tcp_user_timeout": 2_000 * BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection, _record) -> None:
+        connection.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+        connection.commit()
+
+    return engine
+
+
 def _create_sqlite(where: URL) -> Engine:
     engine = _create(where, connect_args={"timeout": BUSY_SECONDS})
 
@@ -126,6 +137,8 @@ def _ready(engine: Engine) -> Engine:
         with plainly():
             with engine.connect() as db:
                 current = _version(db)
+                if current is None:
+                    _refuse_strangers(db)
                 if current is None and db.dialect.name == "sqlite":
                     db.rollback()
                     db.connection.driver_connection.execute("PRAGMA journal_mode = WAL")
@@ -135,8 +148,8 @@ def _ready(engine: Engine) -> Engine:
     except SQLAlchemyError as error:
         engine.dispose()
         raise StorageError(
-            "The database could not be prepared, so conversations are not kept for now. "
-            "Does another program use the same one?"
+            "The database could not be prepared, so conversations are not kept for now. Check the "
+            "rights of its user, or set PARLEY_DATABASE_URL to another database."
         ) from error
     except StorageError:
         engine.dispose()
@@ -147,6 +160,14 @@ def _version(db: Connection) -> str | None:
     if not inspect(db).has_table(VERSION_TABLE):
         return None
     return db.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+
+
+def _refuse_strangers(db: Connection) -> None:
+    if set(inspect(db).get_table_names()) & {*metadata.tables, "words"}:
+        raise StorageError(
+            "The database has tables of another program that are called like Parley's, so it is "
+            "left as it is. Set PARLEY_DATABASE_URL to a database of Parley's own."
+        )
 
 
 def _migrate(engine: Engine) -> None:
@@ -232,7 +253,9 @@ def plainly() -> Iterator[None]:
         if isinstance(error, (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError,
                               sqlalchemy.exc.DataError)):
             raise
-        raise _translated(error) from error
+        raise _translated(error.orig) from error
+    except sqlite3.Error as error:
+        raise _translated(error) from error  # From a PRAGMA, which stands outside of transactions.
 
 
 _SQLITE = {
@@ -266,8 +289,7 @@ _POSTGRESQL = {
 }
 
 
-def _translated(error: DBAPIError) -> StorageError:
-    cause = error.orig
+def _translated(cause: BaseException) -> StorageError:
     # "SQLITE_READONLY_DIRECTORY" is a kind of SQLITE_READONLY; "SQLITE_BUSY" is one itself.
     name = "_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2])
     if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
