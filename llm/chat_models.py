@@ -1,13 +1,10 @@
-"""LangChain's two chat models, with what they lack for the servers that Parley speaks to.
+"""ChatHuggingFace for open models on any chat completions server, with what it lacks.
 
-`OpenAIChat` is ChatOpenAI: for OpenAI, for Google's compatible address, and for any
-other server by its URL. `OpenChat` is ChatHuggingFace: for open models on any server.
-Both stream usage, count it once, and take a lone surrogate for the damage that it is.
-
-ChatHuggingFace speaks through `huggingface_hub`'s client, which has no connect timeout
-and no retries, follows redirects anywhere, sends the token saved on this machine to any
-server, and names the model "dummy". So `OpenChat` is given `ChatCompletions` instead,
-which speaks the protocol itself.
+It speaks through `huggingface_hub`'s client, which has no connect timeout and no
+retries, follows redirects anywhere, sends the token saved on this machine to any server,
+and names the model "dummy". So `OpenChat` is given `ChatCompletions` instead, which
+speaks the protocol itself. Text goes out such that it cannot forge a turn, pictures such
+that a server knows them; usage is streamed.
 
 This module does not know keys, catalog entries or engines: `llm.providers` does.
 """
@@ -15,24 +12,18 @@ This module does not know keys, catalog entries or engines: `llm.providers` does
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx2
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.messages import (
-    AIMessageChunk,
-    BaseMessage,
-    convert_to_openai_data_block,
-    is_data_content_block,
-)
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
-from langchain_openai import ChatOpenAI
 
-from llm.errors import BrokenReplyError
+from llm.errors import BrokenReplyError, CannotSeeError
+from llm.message_text import content_parts, has_picture, map_texts, plain_tokens, without_surrogates
 
 
 class StreamedError(Exception):
@@ -43,7 +34,7 @@ class StreamedError(Exception):
         self.body = body
 
 
-class _CountedOnce:
+class CountedOnce:
     """Usage and the finish reason once a reply, at its end.
 
     Some services send the count so far with every chunk; LangChain would add them up.
@@ -87,23 +78,6 @@ class _Tail:
             yield ChatGenerationChunk(message=AIMessageChunk("", usage_metadata=self._usage))
 
 
-class OpenAIChat(_CountedOnce, ChatOpenAI):
-    """ChatOpenAI. `renames_max_tokens`: only OpenAI itself wants `max_completion_tokens`."""
-
-    renames_max_tokens: bool = False
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        return False  # it holds connections, which its parent would leave out
-
-    def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict:
-        payload = super()._get_request_payload(*args, **kwargs)
-        if not self.renames_max_tokens and "max_completion_tokens" in payload:
-            payload["max_tokens"] = payload.pop("max_completion_tokens")
-        payload["messages"] = _map_texts(payload["messages"], _without_surrogates)
-        return payload
-
-
 @dataclass(frozen=True)
 class Address:
     """Where a chat completion is had: up to and including /v1, and by which name."""
@@ -113,6 +87,8 @@ class Address:
     api_key: str | None = None
     special_tokens: frozenset[str] = frozenset()
     """The model's own, where they are known. See `plain_tokens`."""
+    sees: bool = True
+    """False: pictures are refused here, because the server would drop them without a word."""
 
     def find(self) -> Address:
         return self
@@ -128,7 +104,7 @@ class Place(Protocol):
     async def afind(self) -> Address: ...
 
 
-class OpenChat(_CountedOnce, ChatHuggingFace):
+class OpenChat(CountedOnce, ChatHuggingFace):
     """ChatHuggingFace on any chat completions server. No text in it can forge a turn."""
 
     @classmethod
@@ -159,7 +135,7 @@ class OpenChat(_CountedOnce, ChatHuggingFace):
         dicts, params = super()._create_message_dicts(messages, stop)
         for message in dicts:
             if isinstance(message["content"], list):
-                message["content"] = _content_parts(message["content"])
+                message["content"] = content_parts(message["content"])
         return dicts, params
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -258,9 +234,13 @@ class _Events:
 
 def _request(http: httpx2.Client | httpx2.AsyncClient, address: Address, messages: list[dict],
              stream: bool, params: dict[str, Any]) -> httpx2.Request:
+    if not address.sees and has_picture(messages):
+        raise CannotSeeError(
+            "This model takes no pictures. Take the picture out, or choose a model that sees."
+        )
     extra = params.pop("extra_body", None) or {}
-    messages = _map_texts(messages, lambda text: plain_tokens(
-        _without_surrogates(text), address.special_tokens))
+    messages = map_texts(messages, lambda text: plain_tokens(
+        without_surrogates(text), address.special_tokens))
     body = {"model": address.model, "messages": messages, "stream": stream, **params, **extra}
     headers = {"accept": "text/event-stream" if stream else "application/json"}
     if address.api_key:
@@ -302,67 +282,3 @@ def _checked(event: Any) -> dict:
             raise BrokenReplyError("The server sent a piece that is not text. Ask again.")
     usage = event.get("usage")
     return {**event, "choices": choices, "usage": usage if isinstance(usage, dict) else None}
-
-
-def _content_parts(blocks: Sequence[str | dict]) -> list[dict] | str:
-    """LangChain's content blocks as chat completions has them; a string if all is text.
-
-    Servers drop a block that they do not know without a word, the standard `image` first.
-    """
-    parts = [{"type": "text", "text": block} if isinstance(block, str)
-             else convert_to_openai_data_block(block) if is_data_content_block(block)
-             else block for block in blocks]
-    if all(part.get("type") == "text" for part in parts):
-        return "".join(part["text"] for part in parts)
-    return [{"type": "text", "text": part["text"]} if part.get("type") == "text" else part
-            for part in parts]
-
-
-def _map_texts(messages: list[dict], change: Callable[[str], str]) -> list[dict]:
-    """The messages with every text in them changed; pictures are left alone."""
-    return [{**message, "content": _map_content(message.get("content"), change)}
-            for message in messages]
-
-
-def _map_content(content: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(content, str):
-        return change(content)
-    if isinstance(content, list):
-        return [{**part, "text": change(part["text"])}
-                if isinstance(part, dict) and isinstance(part.get("text"), str) else part
-                for part in content]
-    return content
-
-
-def _without_surrogates(text: str) -> str:
-    """Half a UTF-16 pair cannot be sent as UTF-8; � says that something was there."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
-
-
-ZERO_WIDTH_SPACE = "\u200b"
-
-_LOOKS_SPECIAL = re.compile(
-    r"<(?=\|[^<>|\s]{1,60}\|>"          # <|im_start|>, <|eot_id|>, <|channel|>
-    r"|｜[^<>]{1,60}｜>"                 # <｜User｜>
-    r"|/?(?:s|bos|eos|pad|unk|mask|image|video|audio|img|eod|sep|cls)>"
-    r"|(?:start|end|begin|eo)_?(?:of_)?[a-z_]{1,30}>"  # <start_of_turn>, <end_of_utterance>
-    r"|/?<?SYS>>"
-    r"|[a-z-]+_(?:\d+_col_\d+|token_around_image)>|global-img>"
-    r"|(?:un)?used_?\d+>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG"
-    r"|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|THINK|gMASK|CLS|SEP|PAD|UNK|MASK|BOS|EOS)\])")
-
-
-def plain_tokens(text: str, special_tokens: frozenset[str] = frozenset()) -> str:
-    """`text` in which nothing reads as one of a model's own special tokens.
-
-    A chat template is text, and many servers turn any `<|im_end|>` in it into the
-    token that ends a turn, whoever wrote it. A zero-width space after the first
-    character makes it plain text for the tokenizer and leaves it as it was to the eye.
-    Known special tokens are broken exactly; beyond them, whatever looks like one.
-    """
-    text = _LOOKS_SPECIAL.sub(lambda match: match[0] + ZERO_WIDTH_SPACE, text)
-    for token in special_tokens:
-        if len(token) > 1 and token in text:
-            text = text.replace(token, token[0] + ZERO_WIDTH_SPACE + token[1:])
-    return text

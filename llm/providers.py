@@ -25,7 +25,7 @@ from tokenizers import Tokenizer
 
 from llm import connections
 from llm.catalog import ModelSpec
-from llm.chat_models import Address, OpenAIChat, OpenChat
+from llm.chat_models import Address, OpenChat
 from llm.errors import WeightsMissingError
 from llm.keys import SERVICES, base_url, find_key, key_variable, needs_key, where_text_goes
 from llm.local_engines import Endpoint, Engine, engine_for
@@ -66,6 +66,8 @@ def honoured(spec: ModelSpec, settings: Mapping[str, Any]
 
 
 def _openai(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
+    from llm.openai_chat import OpenAIChat
+
     key, url = find_key(spec, api_key), base_url(spec)
     return OpenAIChat(
         model=spec.model,
@@ -127,7 +129,7 @@ class _EnginePlace:
 
     def _address(self, endpoint: Endpoint) -> Address:
         return Address(endpoint.base_url, endpoint.model_name, endpoint.api_key,
-                       _special_tokens(self.spec))
+                       _special_tokens(self.spec), sees=self.spec.vision)
 
 
 def _reader(spec: ModelSpec, api_key: str | None) -> BaseChatModel:

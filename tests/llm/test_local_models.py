@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from llm import create_chat_model, get_model, wire
 from llm.catalog import ModelSpec
-from llm.errors import WeightsMissingError
+from llm.errors import CannotSeeError, WeightsMissingError
 from llm.local_engines import engine_for
 from llm.providers import bind_settings
 from llm.replies import Ending, start_reply
@@ -65,6 +65,13 @@ def test_none_of_the_models_own_special_tokens_gets_through(spec):
         model.invoke(" and ".join(special.values()))
     text = exchanges[0].request_json()["messages"][0]["content"]
     assert not set(tokenizer.encode(text, add_special_tokens=False).ids) & set(special)
+
+
+def test_a_picture_for_a_model_that_cannot_see_is_refused_and_not_dropped(spec):
+    picture = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
+    with pytest.raises(CannotSeeError), wire.record() as exchanges:
+        create_chat_model(spec).invoke([HumanMessage(["What is this?", picture])])
+    assert exchanges == []
 
 
 def test_the_model_answers_and_its_settings_reach_the_engine(spec):

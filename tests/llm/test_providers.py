@@ -11,8 +11,8 @@ from langchain_core.output_parsers import StrOutputParser
 
 from llm import create_chat_model, get_model, keys, list_models
 from llm.catalog import ModelSpec
-from llm.chat_models import ZERO_WIDTH_SPACE, plain_tokens
 from llm.errors import InvalidKeyError, MissingKeyError
+from llm.message_text import ZERO_WIDTH_SPACE, plain_tokens
 from llm.providers import PROVIDERS, bind_settings, honoured, key_variable, where_text_goes
 from llm.replies import start_reply
 from tests.servers import recording
@@ -345,6 +345,7 @@ def test_a_typed_template_token_is_broken_and_looks_the_same(token):
 @pytest.mark.parametrize("text", [
     "if a < b and c > d: x <<= 1", "<b>bold</b> <div class='x'>", "[1] and [link](http://x)",
     "a | b |> c", "List<String>", "<-> <= >= </ >", "<|", "|>", "", "x = [INSTALL]",
+    "<endpoint> <starter> <image src='x'> <summary>",
 ])
 def test_other_text_is_left_as_it_is(text):
     assert plain_tokens(text) == text

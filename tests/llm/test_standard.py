@@ -16,9 +16,10 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from llm import create_chat_model, get_model
 from llm.catalog import ModelSpec
-from llm.chat_models import Address, ChatCompletions, OpenAIChat, OpenChat
+from llm.chat_models import Address, ChatCompletions, OpenChat
 from llm.connections import open_async_client, open_client
 from llm.local_engines import engine_for
+from llm.openai_chat import OpenAIChat
 
 
 @pytest.fixture
