@@ -16,10 +16,12 @@ import streamlit as st
 from components import session
 from components.browser import copy_button, read_aloud_button
 from components.language import _
+from components.pictures import show_picture
 from components.reply import show_reply
 from components.text import show_text
 from components.what_ran import show_what_ran
 from llm.errors import ParleyError
+from llm.images import Picture
 from llm.replies import Ending, Reply
 from llm.transcript import Transcript, Turn
 
@@ -33,18 +35,18 @@ Answer = Callable[[Turn], Reply]
 
 
 def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
-             unseen: Callable[[Turn], bool] = lambda turn: False) -> None:
+             pictures: Sequence[Picture] = (), unseen: Callable[[Turn], bool] = lambda turn: False) -> None:
     """Draw the conversation and its box, and have a new question answered by `answer`.
 
     `answer` gets the human turn and returns its running reply, or raises a
-    `ParleyError`. `starters` are offered while nothing has been said. Turns that the
+    `ParleyError`. `starters` are offered while nothing has been said; `pictures` go with
+    the next message, unless the conversation has them already. Turns that the
     model does not see any more, says `unseen`, are marked.
     """
     message = st.chat_input(_("Your message"), key=f"box-{chat.id}", max_chars=MAX_CHARACTERS)
     if message and message.strip():
-        _stop_running(chat)
-        chat.append("human", message)
-    if not chat.turns:
+        ask(chat, message, pictures)
+    if not chat.turns and starters:
         _offer_starters(chat, starters)
     turns = chat.path()
     first = _first_shown(chat, len(turns))
@@ -53,6 +55,13 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
     if turns and turns[-1].role == "human":
         _answer(chat, turns[-1], answer)
     st.session_state[f"drawn-{chat.id}"] = len(chat.path()) - first
+
+
+def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
+    """Put a question, with those of the pictures that the conversation does not have yet."""
+    _stop_running(chat)
+    had = {picture.sha256 for turn in chat for picture in turn.pictures}
+    chat.append("human", message, pictures=[p for p in pictures if p.sha256 not in had])
 
 
 def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
@@ -85,7 +94,7 @@ def _show_turn(chat: Transcript, turn: Turn, *, is_unseen: bool) -> None:
 
 def _show_question(chat: Transcript, turn: Turn) -> None:
     for picture in turn.pictures:
-        st.image(picture.data)
+        show_picture(picture)
     editing = f"editing-{turn.id}"
     if not st.session_state.get(editing):
         show_text(turn.content, by_person=True)
@@ -145,8 +154,8 @@ def _offer_starters(chat: Transcript, starters: Sequence[str]) -> None:
     st.caption(_("Try one of these, or write your own below."))
     with st.container(horizontal=True):
         for starter in starters:
-            st.button(starter, key=f"starter-{starter}", on_click=chat.append,
-                      args=("human", starter))
+            st.button(starter, key=f"starter-{starter}", on_click=ask,
+                      args=(chat, starter))
 
 
 def _first_shown(chat: Transcript, count: int) -> int:

@@ -50,12 +50,15 @@ def option_label(spec: ModelSpec) -> str:
     return f"{spec.label} · {kind} · {place}"
 
 
-def pick_settings(spec: ModelSpec, *, system: str | None = None) -> dict[str, Any]:
+def pick_settings(spec: ModelSpec, *, system: str | None = None,
+                  system_key: str = "system") -> dict[str, Any]:
     """Draw the settings in the sidebar. Returns those that are set, by LangChain's names.
 
-    `system`, where given, adds an editable instruction under that key.
+    `system`, where given, adds an editable instruction that begins so; pages that give the
+    same `system_key` share it.
     """
-    return _draw_settings(spec.id, spec.default_temperature, set(spec.unsupported_settings), system)
+    return _draw_settings(spec.id, spec.default_temperature, set(spec.unsupported_settings), system,
+                          system_key)
 
 
 def pick_shared_settings(specs: Sequence[ModelSpec], *, system: str) -> dict[str, Any]:
@@ -65,13 +68,14 @@ def pick_shared_settings(specs: Sequence[ModelSpec], *, system: str) -> dict[str
     return _draw_settings("shared", temperature, unsupported, system)
 
 
-def _draw_settings(key: str, temperature: float, unsupported: set[str], system: str | None
+def _draw_settings(key: str, temperature: float, unsupported: set[str], system: str | None,
+                   system_key: str = "system"
                    ) -> dict[str, Any]:
     with st.sidebar, st.expander(_("Settings"), expanded=False):
         settings: dict[str, Any] = {}
         if system is not None:
             settings["system"] = st.text_area(
-                _("System prompt"), system, height=120, key="system", persist_state="session",
+                _("System prompt"), system, height=120, key=system_key, persist_state="session",
                 placeholder=_("None: the model's own"),
                 help=_("What the model is told before the conversation."))
         settings["temperature"] = st.slider(

@@ -15,7 +15,7 @@ from components.language import _
 from components.reply import show_reply
 from components.text import show_literal
 from components.what_ran import show_what_ran
-from llm.checks import chrf
+from llm.checks import ChrF
 from llm.errors import ParleyError
 from llm.prompts import TRANSLATION_PROMPT
 from llm.replies import Ending, Reply
@@ -90,7 +90,8 @@ def show_translation(translate: Translate, back_system: str) -> None:
         st.subheader(_("Back in English"))
         _show(shown.back, key="back")
         if shown.back.text and not shown.back.is_running:
-            st.metric(_("chrF of the way there and back"), f"{chrf(shown.back.text, shown.text):.0f} / 100")
+            score = ChrF(reference=shown.text).check(shown.back.text).score
+            st.metric(_("chrF of the way there and back"), f"{100 * score:.0f} / 100")
             st.caption(_("chrF counts the groups of letters that two texts share: 100 is the same "
                          "text, under 30 mostly another. A model that copies the English also "
                          "scores 100, so read the translation too."))

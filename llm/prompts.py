@@ -35,5 +35,15 @@ BLIND_SYSTEM = (
     "Say what you are not sure of."
 )
 
+IMAGE_TASKS = {
+    "Alt text": "Write the alt text of this picture for a web page: one sentence of at most "
+                "125 characters. Answer with that sentence only.",
+    "Describe it": "Describe this picture in detail: the whole first, then what is where.",
+    "Read the text": "Write down all text in this picture, word for word, line by line.",
+    "Read it as Markdown": "Write down all text in this picture as Markdown, with its headings, "
+                           "lists and tables. Answer with the Markdown only.",
+}
+"""What is most often wanted of a picture, by the name of its button."""
+
 IMAGE_PROMPT = CHAT_PROMPT
 """The same shape: the human message holds the question and the pictures."""

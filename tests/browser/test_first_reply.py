@@ -60,9 +60,9 @@ def test_the_built_in_model_answers_streams_stops_and_answers_again(page: Page, 
     time.sleep(1)
     assert last_message(page).inner_text() == stopped
 
-    say(page, "What is the capital of Italy?")
+    say(page, "What is the capital of Japan?")
     expect(page.get_by_test_id("stChatMessage")).to_have_count(6)
-    assert "Rome" in whole_reply(page)
+    assert "Tokyo" in whole_reply(page)
 
 
 def test_stage_04_remembers_the_name_that_stage_03_does_not(page: Page, app_url: str):
@@ -107,10 +107,10 @@ def test_an_edited_message_goes_on_from_there_and_the_old_branch_stays(page: Pag
     expect(page.get_by_test_id("stChatMessage")).to_have_count(4)
     whole_reply(page)
     page.get_by_role("button", name="Edit").first.click()
-    page.get_by_label("Edit the message").fill("What is the capital of Italy?")
+    page.get_by_label("Edit the message").fill("What is the capital of Japan?")
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.get_by_test_id("stChatMessage")).to_have_count(2)
-    assert "Rome" in whole_reply(page)
+    assert "Tokyo" in whole_reply(page)
     page.get_by_role("button", name="Earlier version").first.click()
     expect(page.get_by_test_id("stChatMessage")).to_have_count(4)
 
