@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -30,7 +30,7 @@ from langchain_core.runnables import Runnable
 
 from llm import vendor_errors, wire
 from llm.catalog import ModelSpec
-from llm.errors import CutReplyError, EmptyReplyError, ParleyError
+from llm.errors import CutReplyError, EmptyReplyError
 from llm.prices import Cost, cost_of
 from llm.tokens import count_message_tokens, count_tokens
 
@@ -153,13 +153,15 @@ def start_reply(
     spec: ModelSpec,
     *,
     settings: Mapping[str, Any] | None = None,
-    on_end: Callable[[Reply], None] | None = None,
+    on_end: Callable[[Reply], Awaitable[None] | None] | None = None,
     limits: Limits = Limits(),
 ) -> Reply:
     """Start `chain` on `inputs` and return its reply, which grows from now on.
 
     `chain` must end in text. `on_end` is called once, in the thread of the event
-    loop, when the reply has ended in whatever way; it must be quick.
+    loop, when the reply has ended in whatever way; it must be quick. What may take
+    its time it returns as an awaitable, such as `asyncio.to_thread(save, …)`: that
+    is waited for before `wait` and `updates` come to their end.
     """
     reply = Reply(spec.id, settings=dict(settings or {}))
     reply._run = _Run(reply, chain, inputs, spec, on_end, limits)
@@ -171,7 +173,7 @@ class _Run:
     """The running side of a reply. All of it but `stop` happens on the event loop."""
 
     def __init__(self, reply: Reply, chain: Runnable, inputs: Mapping[str, Any], spec: ModelSpec,
-                 on_end: Callable[[Reply], None] | None, limits: Limits):
+                 on_end: Callable[[Reply], Awaitable[None] | None] | None, limits: Limits):
         self.reply, self.chain, self.inputs, self.spec = reply, chain, inputs, spec
         self.on_end, self.limits = on_end, limits
         self.first_text = threading.Event()
@@ -217,7 +219,9 @@ class _Run:
             self.first_text.set()
             if self.on_end is not None:
                 try:
-                    self.on_end(reply)
+                    unfinished = self.on_end(reply)
+                    if unfinished is not None:
+                        await unfinished
                 finally:
                     self.done.set()
             self.done.set()

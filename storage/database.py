@@ -145,14 +145,13 @@ def _ready(engine: Engine) -> Engine:
             if current != HEAD:
                 _migrate(engine)
         return engine
-    except SQLAlchemyError as error:
+    except BaseException as error:
         engine.dispose()
-        raise StorageError(
-            "The database could not be prepared, so conversations are not kept for now. Check the "
-            "rights of its user, or set PARLEY_DATABASE_URL to another database."
-        ) from error
-    except StorageError:
-        engine.dispose()
+        if isinstance(error, SQLAlchemyError):
+            raise StorageError(
+                "The database could not be prepared, so conversations are not kept for now. Check "
+                "the rights of its user, or set PARLEY_DATABASE_URL to another database."
+            ) from error
         raise
 
 

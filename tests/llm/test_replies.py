@@ -142,6 +142,22 @@ def test_the_end_is_told_once_with_the_finished_reply():
     assert ends == [("Hi", Ending.STOP, True)]
 
 
+def test_what_is_done_at_the_end_may_take_its_time_and_holds_up_no_other_reply():
+    saving, go_on = threading.Event(), threading.Event()
+
+    def save():
+        saving.set()
+        go_on.wait(5)
+
+    reply = reply_of("Hi", on_end=lambda r: asyncio.to_thread(save))
+    assert saving.wait(5)
+    assert reply_of("Meanwhile").wait(5).text == "Meanwhile"
+    assert not reply._run.done.is_set()
+    reply.stop()
+    go_on.set()
+    assert reply.wait(5).ending is Ending.STOP
+
+
 def test_updates_come_even_when_nothing_does_so_that_a_page_can_be_left():
     reply = reply_of(60.0)
     updates = reply.updates(every=0.01)
