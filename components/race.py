@@ -35,6 +35,7 @@ Answer = Callable[[Pane, Turn], Reply]
 
 def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
     """Draw the one box. Returns the race that goes on: a new one after a blind vote."""
+    told = st.container()
     sees = any(contender.spec.vision for contender in contenders)
     label = _("Your message to all of them")
     if race.blind and not race.hidden:
@@ -46,15 +47,16 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
     if not said:
         return race
     text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
-    if not text.strip():
-        st.info(_("Write something to ask."))
-        return race
-    try:
-        pictures = read_images([file.getvalue() for file in files]) if files else []
-    except ParleyError as error:
-        st.error(str(error))
-        show_text(text, by_person=True)
-        return race
+    with told:
+        if not text.strip():
+            st.info(_("Write something to ask."))
+            return race
+        try:
+            pictures = read_images([file.getvalue() for file in files]) if files else []
+        except ParleyError as error:
+            st.error(str(error))
+            show_text(text, by_person=True)
+            return race
     if race.blind and not race.hidden:
         race = session.replace_race(contenders, blind=True)
     race.ask(text, pictures)
@@ -68,9 +70,12 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
     `below` draws what stands under the panes while they still run. Each pane can be
     stopped and asked again by itself, and one that fails leaves the others running.
     """
-    if race.panes[0].chat.last is None and race.panes[-1].chat.last is None:
+    with st.container():
+        # Its place is kept even when nothing is drawn there: what stands below must not
+        # move between runs of the page, or its old self is seen beside it.
+        _start(race, answer, one_at_a_time)
+    if all(pane.chat.last is None for pane in race.panes):
         return
-    _start(race, answer, one_at_a_time)
     growing = []
     for pane, place in _places(race):
         with place:

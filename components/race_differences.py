@@ -81,8 +81,8 @@ def show_steadiness(race: Race, answer: Answer) -> None:
                       key="steadiness-start", icon=":material/play_arrow:",
                       on_click=race.begin_runs, args=(count,))
             stop = st.empty()
-        st.caption(_("Nothing of this enters a history. With a seed that the service keeps to, "
-                     "all runs are the same."))
+        st.caption(_("Nothing of this enters a history. At temperature 0, or with a seed that "
+                     "the service keeps to, all runs are the same."))
         if not race.runs:
             return
         if not race.runs_are_over:

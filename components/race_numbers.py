@@ -51,7 +51,7 @@ def show_numbers(race: Race) -> None:
         for name, figure in _figures(pane, rate).items():
             rows.setdefault(name, []).append(figure)
     st.table(table(rows, [heading(pane) for pane in panes]))
-    if not all(pane.reply.tokens_measured for pane in panes):
+    if any(pane.reply.output_tokens and not pane.reply.tokens_measured for pane in panes):
         st.caption(_("≈ is an estimate: that service did not count, or the answer did not end."))
     _show_chart(panes)
 

@@ -139,6 +139,7 @@ def take_link() -> None:
     What cannot be used is left out, and said. Nothing is sent to any model: a prompt is
     only offered, since sending it may cost money.
     """
+    told = st.container()
     link = {name: st.query_params.get_all(name) for name in st.query_params}
     if not link or link == st.session_state.get(_LAST_LINK):
         return
@@ -148,7 +149,7 @@ def take_link() -> None:
     if len(contenders) > 1:
         _choose(contenders)
     if None in asked or len(asked) == 1:
-        st.warning(_("The link names a model that there is not here. Choose another."))
+        told.warning(_("The link names a model that there is not here. Choose another."))
     for name, (kind, low, high) in SETTINGS.items():
         try:
             value = kind(link[name][0])
@@ -197,8 +198,9 @@ def keep_link(contenders: Sequence[Contender], settings: Mapping[str, Any], race
 
 def offer_linked_prompt(race: Race) -> None:
     """Draw the prompt that came with the address, and the button that sends it."""
+    place = st.container()
     prompt = st.session_state.get("linked-prompt")
     if prompt and race.panes[0].chat.last is None:
-        show_text(prompt, by_person=True)
-        st.button(_("Start this race"), type="primary", icon=":material/flag:",
+        show_text(prompt, by_person=True, container=place)
+        place.button(_("Start this race"), type="primary", icon=":material/flag:",
                   on_click=race.ask, args=(prompt,))

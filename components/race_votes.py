@@ -59,12 +59,13 @@ def show_standings() -> None:
     """Draw what the votes say, and their export and import."""
     votes = session.votes()
     labels = {spec.id: spec.label for spec in session.models()}
-    drawer = st.expander(_("Votes and standings ({count})").format(count=len(votes)),
-                         icon=":material/leaderboard:", key="standings", on_change="rerun")
+    drawer = st.expander(_("Votes and standings"), icon=":material/leaderboard:",
+                         key="standings", on_change="rerun")
     if not drawer.open:
         return
     with drawer:
         if votes:
+            st.caption(_("{count} votes in this session").format(count=len(votes)))
             tags = sorted({vote.tag for vote in votes})
             tag = None
             if tags != [""]:

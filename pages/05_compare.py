@@ -39,10 +39,13 @@ def answer(pane, question):
                                "message": [to_message(question)]}, pane.spec, settings=settings)
 
 
-run_race(race, answer, one_at_a_time=one_at_a_time, below=ask_for_vote)
+panes, results = st.container(), st.empty()
+with panes:
+    run_race(race, answer, one_at_a_time=one_at_a_time, below=ask_for_vote)
 if race.is_over and not race.hidden:
-    show_numbers(race)
-    show_differences(race)
-    show_parity(race)
-    show_steadiness(race, answer)
+    with results.container():
+        show_numbers(race)
+        show_differences(race)
+        show_parity(race)
+        show_steadiness(race, answer)
 show_standings()
