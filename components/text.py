@@ -87,20 +87,21 @@ class StreamingText:
             self._spent += cost
 
     def finish(self) -> None:
-        """Show the end of the text last given, whatever it costs."""
-        self._show(_join(self._pieces()))
-        for slot in self._slots[len(self._drawn):]:
-            slot.empty()
+        """Show the text last given as `show_text` does, whatever it costs."""
+        # From the beginning: a formula's end, say, may have changed what its lines are.
+        self._show(_join(blocks(legible(self._text[:MAX_SHOWN]))))
         _offer_whole(self._place, self._text)
 
     def _pieces(self) -> list[Block]:
         """What is to be seen: pieces that are done, and then the block that still grows."""
         lines = legible(self._text[:MAX_SHOWN]).split("\n")
         found = blocks("\n".join(lines[self._lines_done:]))
-        if len(found) > 1:
+        # "*" begins a list, and "*word*" goes on with the paragraph: wait for the line's end.
+        if len(found) > 1 and self._lines_done + found[-1].line < len(lines) - 1:
             self._done = _join([*self._done, *found[:-1]])
             self._lines_done += found[-1].line
-        return [*self._done, *found[-1:]]
+            found = found[-1:]
+        return [*self._done, *found]
 
     def _changed(self, pieces: list[Block]) -> list[Block]:
         return [piece for number, piece in enumerate(pieces) if not self._stands(number, piece)]
@@ -118,6 +119,8 @@ class StreamingText:
                 self._slots.append(self._place.empty())
             if not self._stands(number, piece):
                 _draw(self._slots[number], piece)
+        for slot in self._slots[len(pieces):len(self._drawn)]:
+            slot.empty()
         self._drawn = pieces
 
 
