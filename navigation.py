@@ -26,12 +26,10 @@ page = st.navigation({
     ],
 })
 
-# Columns need the room; text reads better in a narrow one.
-st.set_page_config(layout="wide" if page.url_path == "compare" else "centered")
-
 # After the navigation, whose icons would otherwise be fetched from a font's host as the tab's.
 st.set_page_config(page_title=f"{page.title} · Parley", page_icon="static/icon.png",
-                   layout="centered")
+                   # Columns need the room; text reads better in a narrow one.
+                   layout="wide" if page.url_path == "compare" else "centered")
 
 page.run()
 

@@ -49,7 +49,7 @@ def open_race(page: Page, race_app: RunningApp, complaints: list[str]) -> Callab
     """Opens a race of the two by its address, with what else is to stand in it."""
     def open_it(*more: str) -> None:
         page.goto("&".join([f"{race_app.url}/compare?model={HERE}&model={THERE}", *more]))
-        expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible()
+        expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible(timeout=60_000)
         # Streamlit first asks for its health below the page's own address.
         complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
     return open_it
@@ -136,9 +136,9 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
     expect(page.get_by_text("No votes yet.")).to_be_visible()
 
     vote.click()
-    expect(page.get_by_text("Your vote is kept: B is better.")).to_be_visible()
-    expect(page.get_by_text("1 votes in this session")).to_be_visible()
-    expect(main.get_by_text("nothing can be said yet").first).to_be_visible()
+    expect(page.get_by_text("Your vote is kept: B is better.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("1 votes in this session")).to_be_visible(timeout=60_000)
+    expect(main.get_by_text("nothing can be said yet").first).to_be_visible(timeout=60_000)
     expect(main.get_by_text("Closed against open")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Export the votes").click()
@@ -151,7 +151,7 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
     # The same file, taken in again, changes nothing.
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
     expect(page.get_by_text("0 votes imported, 1 were here already.")).to_be_visible()
-    expect(page.get_by_text("1 votes in this session")).to_be_visible()
+    expect(page.get_by_text("1 votes in this session")).to_be_visible(timeout=60_000)
 
 
 def test_on_a_phone_the_panes_stand_one_below_the_other(page: Page, open_race):
