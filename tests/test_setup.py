@@ -251,8 +251,9 @@ def test_everything_that_is_installed_for_parley_is_pinned():
 def test_whatever_the_app_imports_is_named_in_its_requirements():
     named = {canonicalize_name(requirement.name) for requirement in named_in("requirements.txt")}
     providers = packages_distributions()
+    for_developers = ("tests", "docs", "benchmarks", "deploy")
     folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."
-               and path.name != "tests"]
+               and path.name not in for_developers]
     files = [file for folder in folders for file in folder.rglob("*.py")]
     for file in [*ROOT.glob("*.py"), *files]:
         for module in imported_by(file):
