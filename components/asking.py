@@ -1,4 +1,4 @@
-"""From a chosen model to one that a chain can use: its key found, its engine ready, settings bound."""
+"""From a chosen model to one that a chain can use: key found, engine ready, settings bound."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import streamlit as st
 from langchain_core.messages import SystemMessage
 from streamlit.delta_generator import DeltaGenerator
 

@@ -35,7 +35,8 @@ Answer = Callable[[Turn], Reply]
 
 
 def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
-             pictures: Sequence[Picture] = (), unseen: Callable[[Turn], bool] = lambda turn: False) -> None:
+             pictures: Sequence[Picture] = (),
+             unseen: Callable[[Turn], bool] = lambda turn: False) -> None:
     """Draw the conversation and its box, and have a new question answered by `answer`.
 
     `answer` gets the human turn and returns its running reply, or raises a

@@ -7,8 +7,8 @@ import streamlit as st
 from components.figures import human_bytes
 from components.language import _
 from llm.catalog import ModelSpec
-from llm.prices import price_of
 from llm.keys import where_text_goes
+from llm.prices import price_of
 
 
 def show_model_card(spec: ModelSpec) -> None:
@@ -19,7 +19,8 @@ def show_model_card(spec: ModelSpec) -> None:
         st.caption(spec.notes)
     facts = [_("What you type {where}.").format(where=where_text_goes(spec))]
     if spec.context_window:
-        facts.append(_("Context window: {tokens} tokens.").format(tokens=f"{spec.context_window:,}"))
+        facts.append(_("Context window: {tokens} tokens.").format(
+            tokens=f"{spec.context_window:,}"))
     facts.append(_("Sees pictures.") if spec.vision else _("Cannot see pictures."))
     price = price_of(spec)
     if spec.runs_locally:

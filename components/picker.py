@@ -94,7 +94,7 @@ def _draw_settings(key: str, temperature: float, unsupported: set[str], system: 
         seed = st.number_input(
             _("Seed"), 0, 2**31 - 1, None, key=f"seed-{key}", persist_state="session",
             placeholder=_("random"), disabled="seed" in unsupported,
-            help=_("The same seed and settings give the same reply, where the service keeps to it."))
+            help=_("The same seed and settings give the same reply, if the service keeps to it."))
         if seed is not None:
             settings["seed"] = int(seed)
         if unsupported:
@@ -125,17 +125,19 @@ def add_own_model() -> None:
             if kind == "llama.cpp" else None
         vision = st.checkbox(_("It can see pictures"))
         if st.form_submit_button(_("Add")):
-            _add(kind, name.strip(), (url or "").strip() or None, (file or "").strip() or None, vision)
+            _add(kind, name.strip(), (url or "").strip() or None, (file or "").strip() or None,
+                 vision)
 
 
 def _add(kind: str, name: str, url: str | None, file: str | None, vision: bool) -> None:
     # The same model added twice is one entry; a digest keeps the id within the catalog's form.
     digest = hashlib.sha256(f"{kind} {name} {url} {file}".encode()).hexdigest()[:12]
-    local = {"engine": kind, "weights": name, "file": file} if kind in ("llama.cpp", "transformers") else {}
+    is_local = kind in ("llama.cpp", "transformers")
+    local = {"engine": kind, "weights": name, "file": file} if is_local else {}
     provider = "local" if local else "huggingface" if kind == "providers" else kind
     try:
-        spec = ModelSpec(id=f"own-{digest}", label=name or "?", provider=provider, model=name, open=kind != "openai",
-                         base_url=url, vision=vision, **local)
+        spec = ModelSpec(id=f"own-{digest}", label=name or "?", provider=provider, model=name,
+                         open=kind != "openai", base_url=url, vision=vision, **local)
     except ValidationError as error:
         st.error(_("That cannot be used: {reason}.").format(reason=error.errors()[0]["msg"]))
         return

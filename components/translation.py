@@ -1,4 +1,4 @@
-"""The parts of the translation page: what to translate, the filled prompt, the result, the way back.
+"""The parts of the translation page: the text, the filled prompt, the result, the way back.
 
 Knows `Reply` and the prompt template that it shows; how a translation is had, the
 page says.
@@ -43,7 +43,8 @@ class Translation:
 def pick_language_and_text() -> tuple[str, str]:
     """Draw the choice of language (a list, or any other typed in) and the text's box."""
     language = st.selectbox(_("Into"), LANGUAGES, key="language-into", accept_new_options=True,
-                            persist_state="session", help=_("Choose one, or type another.")) or LANGUAGES[0]
+                            persist_state="session",
+                            help=_("Choose one, or type another.")) or LANGUAGES[0]
     with st.container(horizontal=True):
         for example in EXAMPLES:
             st.button(example, key=f"example-{example}", type="tertiary",
@@ -81,11 +82,11 @@ def show_translation(translate: Translate, back_system: str) -> None:
         return
     st.subheader(shown.language)
     _show(shown.reply, key="there")
-    if shown.reply.ending in (Ending.STOP, Ending.LENGTH) and shown.back is None:
-        if st.button(_("Translate it back and compare")):
-            shown.back = _started(translate, {
-                "system": back_system.replace("{language}", shown.language),
-                "text": shown.reply.text})
+    is_whole = shown.reply.ending in (Ending.STOP, Ending.LENGTH)
+    if is_whole and shown.back is None and st.button(_("Translate it back and compare")):
+        shown.back = _started(translate, {
+            "system": back_system.replace("{language}", shown.language),
+            "text": shown.reply.text})
     if shown.back is not None:
         st.subheader(_("Back in English"))
         _show(shown.back, key="back")
@@ -107,7 +108,8 @@ def _started(translate: Translate, inputs: Mapping[str, str]) -> Reply:
 def _show(reply: Reply, *, key: str) -> None:
     stop = st.empty()
     if reply.is_running:
-        stop.button(_("Stop"), key=f"stop-{key}", icon=":material/stop_circle:", on_click=reply.stop)
+        stop.button(_("Stop"), key=f"stop-{key}", icon=":material/stop_circle:",
+                    on_click=reply.stop)
     show_reply(reply, key=key)
     stop.empty()
     if reply.messages:

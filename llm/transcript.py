@@ -106,10 +106,8 @@ class Transcript:
     @property
     def last(self) -> Turn | None:
         """The last turn of the shown path."""
-        turn = None
-        for turn in self:
-            pass
-        return turn
+        path = self.path()
+        return path[-1] if path else None
 
     def show(self, turn: Turn) -> None:
         """Make `turn` the shown one among its siblings, and its ancestors too."""

@@ -19,7 +19,9 @@ for page, title, lesson in (
     ("01_simple_llm", _("1 One prompt"), _("A template, a model, a parser: translate a sentence.")),
     ("02_multimodal", _("2 A picture"), _("Have a picture described, and ask about it.")),
     ("03_chatbot", _("3 A chat without memory"), _("Each message stands alone. See it forget.")),
-    ("04_chatbot_with_memory", _("4 A chat with memory"), _("The same chat, with its history, and what that costs.")),
-    ("05_compare", _("5 Side by side"), _("One prompt to two models: speed, cost and answers compared.")),
+    ("04_chatbot_with_memory", _("4 A chat with memory"),
+     _("The same chat, with its history, and what that costs.")),
+    ("05_compare", _("5 Side by side"),
+     _("One prompt to two models: speed, cost and answers compared.")),
 ):
     st.page_link(f"pages/{page}.py", label=f"**{title}** — {lesson}")

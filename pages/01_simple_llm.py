@@ -6,7 +6,11 @@ from components.asking import ready_model
 from components.language import _
 from components.picker import pick_model, pick_settings
 from components.translation import (
-    pick_language_and_text, show_filled_prompt, show_translation, translate_button)
+    pick_language_and_text,
+    show_filled_prompt,
+    show_translation,
+    translate_button,
+)
 from llm import build_translation_chain, start_reply
 from llm.prompts import BACK_TRANSLATION_SYSTEM, TRANSLATION_SYSTEM
 

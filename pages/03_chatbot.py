@@ -30,5 +30,6 @@ def answer(question):
 
 
 converse(chat, answer,
-         starters=(_("What is the capital of France?"), _("Remember this: the name of the user is Ada."), _("What is my name?")),
+         starters=(_("What is the capital of France?"),
+                   _("Remember this: the name of the user is Ada."), _("What is my name?")),
          unseen=lambda turn: turn not in chat.path()[-2:])

@@ -41,7 +41,8 @@ def test_the_built_in_model_answers_streams_stops_and_answers_again(page: Page, 
     say(page, "What is the capital of France?")
     first = whole_reply(page)
     assert "Paris" in first
-    assert re.search(r"first token .* total .* tokens/s .* tokens in .* out .* free, on this machine", first)
+    assert re.search(r"first token .* total .* tokens/s .* tokens in .* out .* free, on this",
+                     first)
 
     page.get_by_test_id("stSidebar").get_by_text("Settings").click()
     page.get_by_role("spinbutton", name="Max tokens").fill("4000")
@@ -149,7 +150,8 @@ def test_a_closed_model_without_a_key_says_which_and_takes_one(page: Page, app_u
     expect(message.get_by_role("button", name="Try again")).to_be_visible()
 
 
-def test_translation_shows_the_prompt_first_and_can_be_checked_by_the_way_back(page: Page, app_url: str):
+def test_translation_shows_the_prompt_first_and_is_checked_by_the_way_back(page: Page,
+                                                                          app_url: str):
     page.goto(app_url)
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="One prompt").click()
     page.get_by_text("The filled prompt: what will be sent").click()
