@@ -65,7 +65,7 @@ def show_standings() -> None:
         return
     with drawer:
         if votes:
-            st.caption(_("{count} votes in this session").format(count=len(votes)))
+            st.caption(_("Votes in this session: {count}").format(count=len(votes)))
             tags = sorted({vote.tag for vote in votes})
             tag = None
             if tags != [""]:

@@ -126,7 +126,8 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
     expect(vote).to_be_visible(timeout=60_000)
     wait_until(lambda: page.get_by_test_id("stStatusWidget").count() == 0, "all have answered",
                seconds=60)
-    main = page.get_by_test_id("stMain")
+    main = page.get_by_role("main")
+    expect(main.get_by_text("Which is better?")).to_be_visible()
     for secret in ("tokens/s", "first token", "What ran"):
         expect(main.get_by_text(secret)).to_have_count(0)
     for pane in page.get_by_test_id("stColumn").filter(
@@ -137,9 +138,9 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
 
     vote.click()
     expect(page.get_by_text("Your vote is kept: B is better.")).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("1 votes in this session")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Votes in this session: 1")).to_be_visible(timeout=60_000)
     expect(main.get_by_text("nothing can be said yet").first).to_be_visible(timeout=60_000)
-    expect(main.get_by_text("Closed against open")).to_be_visible()
+    expect(main.get_by_text("closed models won")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Export the votes").click()
     file = tmp_path / "votes.jsonl"
@@ -151,7 +152,7 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
     # The same file, taken in again, changes nothing.
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
     expect(page.get_by_text("0 votes imported, 1 were here already.")).to_be_visible()
-    expect(page.get_by_text("1 votes in this session")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Votes in this session: 1")).to_be_visible(timeout=60_000)
 
 
 def test_on_a_phone_the_panes_stand_one_below_the_other(page: Page, open_race):
