@@ -10,6 +10,8 @@ from tests.app import wait_until
 
 pytestmark = pytest.mark.model
 
+expect.set_options(timeout=30_000)  # on a busy machine a page takes its time
+
 LONG = "Write a long story about a fox, a river and a very old bridge."
 
 
