@@ -148,7 +148,7 @@ def test_a_closed_model_without_a_key_says_which_and_takes_one(page: Page, app_u
     say(page, "Hello")
     message = last_message(page)
     expect(message.get_by_text("OPENAI_API_KEY")).to_be_visible()
-    expect(page.get_by_test_id("stSidebar").get_by_label("OPENAI_API_KEY")).to_be_visible()
+    expect(page.get_by_test_id("stSidebar").locator("input[type=password]")).to_be_visible()
     expect(message.get_by_role("button", name="Try again")).to_be_visible()
 
 
