@@ -76,7 +76,7 @@ def show_standings() -> None:
         else:
             st.markdown(_("No votes yet. Switch Blind on, ask something, and vote."))
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.download_button(_("Export the votes"), lambda: export_votes(votes), "votes.jsonl",
+            st.download_button(_("Export the votes"), export_votes(votes), "votes.jsonl",
                                "application/jsonl", on_click="ignore", disabled=not votes,
                                icon=":material/download:")
             st.file_uploader(_("Import votes (JSON Lines)"), ["jsonl"], key="votes-file",
