@@ -20,32 +20,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llm import errors
 from llm.catalog import ModelSpec
-from llm.errors import (
-    BrokenReplyError,
-    CannotSeeError,
-    ContextTooLongError,
-    CutReplyError,
-    EmptyReplyError,
-    EngineError,
-    HubUnreachableError,
-    InvalidKeyError,
-    InvalidRequestError,
-    MissingKeyError,
-    ModelNotFoundError,
-    NoRoomError,
-    OutOfMemoryError,
-    ParleyError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    RequestTooLargeError,
-    ServiceTimeoutError,
-    ServiceUnavailableError,
-    ServiceUnreachableError,
-    WeightsDamagedError,
-    WeightsMissingError,
-)
+from llm.errors import ParleyError
 from llm.keys import SERVICES, key_variable, needs_key
 
 logger = logging.getLogger(__name__)
@@ -158,7 +135,7 @@ class Failure:
 def by_status(failure: Failure) -> ParleyError:
     status, who, text = failure.status, failure.who, failure.text
     if status in (400, 415, 422, 500) and _ABOUT_SIGHT.search(text):
-        return CannotSeeError(
+        return errors.CannotSeeError(
             f"{who} takes no pictures. Take the picture out, or choose a model that sees."
         )
     if status in (400, 409, 422) or (status == 500 and _ABOUT_CONTEXT.search(text)):
@@ -168,37 +145,37 @@ def by_status(failure: Failure) -> ParleyError:
     if status == 402:
         return quota(failure)
     if status == 403:
-        return PermissionDeniedError(
+        return errors.PermissionDeniedError(
             f"{who} may not be used with this key, or not from here. "
             "Look up what the key is allowed to do, or choose another model."
         )
     if status in (404, 405, 410):
-        return ModelNotFoundError(
+        return errors.ModelNotFoundError(
             f"The service has no model named {_name(failure.spec)} at this address. "
             "Check the model's name and the base URL."
         )
     if status == 408:
         return silent(failure)
     if status == 413:
-        return RequestTooLargeError(
+        return errors.RequestTooLargeError(
             f"This is more than {who} takes in one request. "
             "Send fewer or smaller pictures, or less text."
         )
     if status == 429:
         return quota(failure) if is_about_quota(text) else rate_limit(failure)
     if status is not None and 300 <= status < 400:
-        return ServiceUnreachableError(
+        return errors.ServiceUnreachableError(
             f"{who} wants the request sent to another address; it was not. Check the base URL."
         )
     if status is not None and status >= 500:
         if _ABOUT_MEMORY.search(text) and failure.is_local:
             return no_memory(failure)
-        return ServiceUnavailableError(
+        return errors.ServiceUnavailableError(
             f"{who} cannot answer now (its server says {status}). "
             "Try again in a minute, or choose another model."
         )
     if status is not None and status >= 400:
-        return InvalidRequestError(
+        return errors.InvalidRequestError(
             f"{who} refused the request (status {status}).{failure.excerpt} "
             "Change the request, or choose another model."
         )
@@ -215,11 +192,11 @@ def bad_request(failure: Failure) -> ParleyError:
         match = _PARAMETERS.search(failure.text)
         parameter = match[1] if match else None
     if parameter is not None:
-        return InvalidRequestError(
+        return errors.InvalidRequestError(
             f"{failure.who} does not take {parameter} as it was sent.{failure.excerpt} "
             f"Change or unset {parameter}, then send again."
         )
-    return InvalidRequestError(
+    return errors.InvalidRequestError(
         f"{failure.who} could not use the request.{failure.excerpt} "
         "Change the message or the settings, then send again."
     )
@@ -237,10 +214,10 @@ def by_event(failure: Failure) -> ParleyError:
     if _ABOUT_CONTEXT.search(text):
         return context(failure)
     if re.search(r"overloaded|unavailable|server.?error|internal|capacity", text, re.IGNORECASE):
-        return ServiceUnavailableError(
+        return errors.ServiceUnavailableError(
             f"{failure.who} broke off with an error of its own. What came is kept; ask again."
         )
-    return BrokenReplyError(
+    return errors.BrokenReplyError(
         f"{failure.who} broke off with an error.{failure.excerpt} What came is kept; ask again."
     )
 
@@ -248,7 +225,7 @@ def by_event(failure: Failure) -> ParleyError:
 def context(failure: Failure) -> ParleyError:
     window = failure.spec.context_window if failure.spec is not None else None
     size = f" of {window:,} tokens" if window else ""
-    return ContextTooLongError(
+    return errors.ContextTooLongError(
         f"This is too long for {failure.who}: the messages and the room for a reply must fit into "
         f"its context window{size}. Shorten them, lower max tokens, or start a new chat."
     )
@@ -257,20 +234,22 @@ def context(failure: Failure) -> ParleyError:
 def invalid_key(failure: Failure) -> ParleyError:
     spec = failure.spec
     if spec is None or spec.provider not in SERVICES:
-        return InvalidKeyError(f"{failure.who} did not accept the key. Check it, then send again.")
+        return errors.InvalidKeyError(
+            f"{failure.who} did not accept the key. Check it, then send again."
+        )
     if not needs_key(spec):
-        return InvalidKeyError(
+        return errors.InvalidKeyError(
             f"{spec.label} asks for a key, or did not accept the one it got. "
             f"Type its key in here, or set {key_variable(spec)}."
         )
     service = SERVICES[spec.provider]
-    return InvalidKeyError(
+    return errors.InvalidKeyError(
         f"{service.name} did not accept the key. Check it, or get a new one at {service.keys_page}."
     )
 
 
 def quota(failure: Failure) -> ParleyError:
-    return QuotaExceededError(
+    return errors.QuotaExceededError(
         f"The quota or credit behind the key for {failure.who} is used up; waiting does not help. "
         "Add credit to the account, use another key, or choose another model."
     )
@@ -279,7 +258,7 @@ def quota(failure: Failure) -> ParleyError:
 def rate_limit(failure: Failure) -> ParleyError:
     wait = failure.wait
     when = "in a minute" if wait is None else f"in {_duration(wait)}"
-    return RateLimitError(
+    return errors.RateLimitError(
         f"{failure.who} has had too many requests. Try again {when}, or choose another model.",
         retry_after=wait,
     )
@@ -290,19 +269,19 @@ def unreachable(failure: Failure) -> ParleyError:
     if failure.is_local:
         return engine_gone(failure)
     if failure.caused_by(ssl.SSLError):
-        return ServiceUnreachableError(
+        return errors.ServiceUnreachableError(
             f"No safe connection to {who}: its certificate does not hold. Nothing was sent. "
             "Check the base URL and this machine's clock; an office network may step in between."
         )
     if failure.caused_by(socket.gaierror):
-        return ServiceUnreachableError(
+        return errors.ServiceUnreachableError(
             f"The address of {who} is not known. Check the network and the base URL."
         )
     if failure.caused_by(ConnectionRefusedError):
-        return ServiceUnreachableError(
+        return errors.ServiceUnreachableError(
             f"Nothing answers at the address of {who}. Check the base URL and that the server runs."
         )
-    return ServiceUnreachableError(
+    return errors.ServiceUnreachableError(
         f"{who} could not be reached. Check the network and the base URL, then send again."
     )
 
@@ -316,7 +295,7 @@ def connection(failure: Failure) -> ParleyError:
 
 
 def silent(failure: Failure) -> ParleyError:
-    return ServiceTimeoutError(
+    return errors.ServiceTimeoutError(
         f"{failure.who} was silent for too long. What came is kept; try again, "
         "or choose another model."
     )
@@ -325,26 +304,26 @@ def silent(failure: Failure) -> ParleyError:
 def cut(failure: Failure) -> ParleyError:
     if failure.is_local:
         return engine_gone(failure)
-    return CutReplyError(
+    return errors.CutReplyError(
         f"The connection to {failure.who} ended before the reply did. What came is kept; ask again."
     )
 
 
 def engine_gone(failure: Failure) -> ParleyError:
-    return EngineError(
+    return errors.EngineError(
         f"The engine of {failure.who} stopped. What came is kept; ask again, and it starts anew."
     )
 
 
 def broken(failure: Failure) -> ParleyError:
-    return BrokenReplyError(
+    return errors.BrokenReplyError(
         f"{failure.who} sent something that is not a readable reply. What came is kept; ask again, "
         "and if it stays so check the base URL."
     )
 
 
 def empty(failure: Failure) -> ParleyError:
-    return EmptyReplyError(f"{failure.who} answered without a word. Ask again.")
+    return errors.EmptyReplyError(f"{failure.who} answered without a word. Ask again.")
 
 
 def value(failure: Failure) -> ParleyError:
@@ -362,14 +341,14 @@ def unknown(failure: Failure) -> ParleyError:
     # Its text may hold a key or what people wrote; where it was raised does not.
     logger.error("no meaning is known for %s, raised at %s",
                  type(failure.error).__qualname__, place)
-    return BrokenReplyError(
+    return errors.BrokenReplyError(
         f"{failure.who} sent something that could not be understood. "
         "Ask again; if it stays so, choose another model."
     )
 
 
 def no_memory(failure: Failure) -> ParleyError:
-    return OutOfMemoryError(
+    return errors.OutOfMemoryError(
         f"{failure.who} does not fit in this machine's memory. "
         "Close other programs, shorten the conversation, or choose a smaller model."
     )
@@ -377,44 +356,44 @@ def no_memory(failure: Failure) -> ParleyError:
 
 def os_error(failure: Failure) -> ParleyError:
     if getattr(failure.error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return NoRoomError("The disk is full. Make room, then try again.")
+        return errors.NoRoomError("The disk is full. Make room, then try again.")
     return cut(failure)
 
 
 def setup(failure: Failure) -> ParleyError:
     if re.search(r"credentials|api_key", str(failure.error)):
-        return MissingKeyError(f"{failure.who} needs a key. Type it in, then send again.")
+        return errors.MissingKeyError(f"{failure.who} needs a key. Type it in, then send again.")
     return broken(failure)
 
 
 def address(failure: Failure) -> ParleyError:
-    return ServiceUnreachableError(
+    return errors.ServiceUnreachableError(
         f"The address of {failure.who} cannot be used. Check the base URL."
     )
 
 
 def hub(failure: Failure) -> ParleyError:
-    return HubUnreachableError(
+    return errors.HubUnreachableError(
         "The Hugging Face Hub does not answer from here. Check the network, then try again; "
         "models that are on this machine work without it."
     )
 
 
 def no_repository(failure: Failure) -> ParleyError:
-    return ModelNotFoundError(
+    return errors.ModelNotFoundError(
         f"The Hugging Face Hub has no {_name(failure.spec)} that may be had from here. Check the "
         "name; if its owner grants access, ask for it there and set HF_TOKEN."
     )
 
 
 def no_weights(failure: Failure) -> ParleyError:
-    return WeightsMissingError(
+    return errors.WeightsMissingError(
         f"The weights of {failure.who} are not on this machine. Fetch them first."
     )
 
 
 def bad_weights(failure: Failure) -> ParleyError:
-    return WeightsDamagedError(
+    return errors.WeightsDamagedError(
         f"The weights of {failure.who} are damaged. Delete them and fetch them again."
     )
 
