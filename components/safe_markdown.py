@@ -141,9 +141,11 @@ def _maths(content: str) -> str | None:
     content = content.strip()
     if not content or len(content) > MAX_MATHS or _UNSAFE_MATHS.search(content):
         return None
-    # As words, these mean the same to KaTeX and nothing to a reader of Markdown.
-    content = content.replace("<", r"\lt ").replace(">", r"\gt ")
-    return content.replace("](", "] (").replace("![", "! [").replace("][", "] [")
+    # To KaTeX these mean the same, and nothing to Markdown and Streamlit's directives, should
+    # they after all take it for text.
+    content = content.replace("<", r"\lt ").replace(">", r"\gt ").replace(":", ": ")
+    content = content.replace("](", "] (").replace("![", "! [").replace("][", "] [").strip()
+    return None if content.endswith("\\") else content
 
 
 def _maths_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -232,8 +234,10 @@ def _language(node: SyntaxTreeNode) -> str:
 # --- Writing -------------------------------------------------------------------------------
 
 _SAFE_SCHEMES = ("http", "https", "mailto")
-_SPECIAL = re.compile(r"[\\`*_\[\]<>&$~|:]")
-_AT_LINE_START = re.compile(r"(\d+)(?=[.)])|[#+=-]")
+# All of ASCII's punctuation but what means nothing in any Markdown. And the dot of "www.": GitHub's
+# rules make a link of what follows, and let it take in the backtick of a piece of code behind it.
+_SPECIAL = re.compile(r"[!#$&*:<>@\[\\\]^_`{|}~]|(?<=www)\.", re.IGNORECASE)
+_AT_LINE_START = re.compile(r"(\d+)(?=[.)])|[+=-]")
 # Streamlit puts emoji, icons, arrows and dashes for these in the finished text, where an escape
 # no longer counts. An invisible, unbreakable nothing within them keeps them what they are.
 _SHORTCODE = re.compile(r":(?=(?:[\w+-]*[^\W\d][\w+-]*|100|1234|[+-]1):|material/)")
@@ -377,7 +381,7 @@ def _destination(address: str) -> tuple[str, str]:
     """The scheme of a link, and whom it leads to. ("", "") for what is no full address."""
     try:
         parts = urlsplit(address)
-        host = parts.hostname
+        host, _port = parts.hostname, parts.port
     except ValueError:
         return "", ""
     if parts.scheme == "mailto":

@@ -9,7 +9,8 @@ import streamlit as st
 from components.text import StreamingText, show_literal, show_text
 
 how = st.query_params.get("how", "shown")
-texts = json.loads(Path(os.environ["HOSTILE_TEXTS"]).read_text("utf-8"))
+which = st.query_params.get("which", "attacks")
+texts = json.loads(Path(os.environ["HOSTILE_TEXTS"]).read_text("utf-8"))[which]
 with st.container(key="texts"):
     for text in texts:
         if how == "raw":
@@ -27,4 +28,4 @@ with st.container(key="texts"):
             show_literal(text)
         else:
             show_text(text)
-st.write(f"{len(texts)} texts drawn")
+st.write("All texts drawn")
