@@ -102,6 +102,7 @@ def cast(rng, strengths, count):
     return votes
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("count", [
     40, pytest.param(200, marks=pytest.mark.slow), pytest.param(800, marks=pytest.mark.slow)])
 def test_known_strengths_lie_within_their_intervals_at_the_stated_rate(count):
@@ -110,7 +111,7 @@ def test_known_strengths_lie_within_their_intervals_at_the_stated_rate(count):
     rng = np.random.default_rng(20)
     hits = {"strength": 0, "rate": 0}
     tries = {"strength": 0, "rate": 0}
-    for seed in range(50 if count < 100 else 150):
+    for seed in range(30 if count < 100 else 150):
         table = standings(cast(rng, strengths, count), catalog=[], seed=seed)
         for model in table.models:
             if model.strength is not None:
@@ -121,7 +122,7 @@ def test_known_strengths_lie_within_their_intervals_at_the_stated_rate(count):
             true = strengths[pair.left] / (strengths[pair.left] + strengths[pair.right])
             hits["rate"] += pair.record.rate.low <= true <= pair.record.rate.high
             tries["rate"] += 1
-    assert tries["strength"] > 150
+    assert tries["strength"] > 90
     # 95% is stated. The intervals of one table hang together, hence the fourth of the tries.
     for figure in hits:
         few = binomtest(round(hits[figure] / 4), round(tries[figure] / 4), 0.95, "less")
