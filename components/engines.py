@@ -74,14 +74,20 @@ def engine_status(spec: ModelSpec) -> None:
 
 
 def _offer_download(spec: ModelSpec, engine: Engine) -> None:
+    """The button that fetches the weights. How large they are, the Hub is asked on request."""
     sizes = st.session_state.setdefault("download_sizes", {})
-    if spec.id not in sizes:
-        try:
-            sizes[spec.id] = human_bytes(spec.download_bytes or size_of(spec))
-        except ParleyError as error:
-            st.warning(str(error))
-            if not st.button(_("Ask again"), key=f"size-{spec.id}"):
-                return
-            st.rerun(scope="fragment")
-    st.button(_("Fetch the weights ({size})").format(size=sizes[spec.id]),
-              key=f"fetch-{spec.id}", icon=":material/download:", on_click=engine.start)
+    size = spec.download_bytes or sizes.get(spec.id)
+    label = _("Fetch the weights")
+    with st.container(horizontal=True):
+        st.button(f"{label} ({human_bytes(size)})" if size else label, key=f"fetch-{spec.id}",
+                  icon=":material/download:", on_click=engine.start)
+        if not size:
+            st.button(_("How large are they?"), key=f"size-{spec.id}", type="tertiary",
+                      on_click=_ask_size, args=(spec, sizes))
+
+
+def _ask_size(spec: ModelSpec, sizes: dict[str, int]) -> None:
+    try:
+        sizes[spec.id] = size_of(spec)
+    except ParleyError as error:
+        st.toast(str(error), icon=":material/error:")
