@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -20,13 +21,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
 
 def ask(app: RunningApp, path: str, *, method: str = "GET", body: bytes | None = None,
         **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
-    connection.request(method, path, body=body,
-                       headers={name.replace("_", "-"): value for name, value in headers.items()})
-    answer = connection.getresponse()
-    answer.content = answer.read()
-    connection.close()
-    return answer
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)) as connection:
+        connection.request(method, path, body=body, headers=named)
+        answer = connection.getresponse()
+        answer.content = answer.read()
+        return answer
 
 
 def script_of(app: RunningApp) -> str:
@@ -72,13 +72,12 @@ def test_the_policy_names_nobody_but_the_app(app: RunningApp) -> None:
 
 
 def test_a_host_that_is_no_host_stays_out_of_the_policy(app: RunningApp) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", app.port)
-    connection.putrequest("GET", "/", skip_host=True)
-    connection.putheader("Host", "localhost; script-src *")
-    connection.endheaders()
-    answer = connection.getresponse()
-    assert "*" not in answer.getheader("Content-Security-Policy")
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", app.port)) as connection:
+        connection.putrequest("GET", "/", skip_host=True)
+        connection.putheader("Host", "localhost; script-src *")
+        connection.endheaders()
+        policy = connection.getresponse().getheader("Content-Security-Policy")
+    assert "*" not in policy
 
 
 def test_over_tls_the_browser_is_told_to_stay_there(app: RunningApp) -> None:

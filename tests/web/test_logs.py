@@ -44,9 +44,15 @@ def test_keys_are_blotted_out_whoever_logs_them(key: str, logger: str, log: Path
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     if variable := KEYS[key]:
         monkeypatch.setenv(variable, key)
-    logging.getLogger(logger).error("Refused: Bearer %s, and ?key=%s", key, key)
+    logging.getLogger(logger).error("Refused: %s", key)
     assert key not in log.read_text("utf-8")
-    assert "[key]" in log.read_text("utf-8")
+    assert "Refused: [key]" in log.read_text("utf-8")
+
+
+@pytest.mark.parametrize("said", ["Authorization: Bearer %s", "GET /v1/models?key=%s&alt=sse"])
+def test_a_typed_key_of_no_known_kind_is_told_by_where_it_stands(said: str, log: Path) -> None:
+    logging.getLogger("llm").warning(said, "unknown-kind-of-key")
+    assert "unknown-kind-of-key" not in log.read_text("utf-8")
 
 
 def test_a_traceback_keeps_its_places_and_loses_its_words(log: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -50,13 +51,12 @@ def test_another_app_on_this_machine_is_refused(app: RunningApp) -> None:
 def test_a_name_that_was_pointed_here_is_refused(app: RunningApp) -> None:
     with pytest.raises(InvalidStatus):
         open_socket(app, f"http://evil.example:{app.port}", host=f"evil.example:{app.port}")
-    connection = http.client.HTTPConnection("127.0.0.1", app.port)
-    connection.request("GET", "/", headers={"Host": "evil.example"})
-    answer = connection.getresponse()
-    assert answer.status == 421
-    assert b"PARLEY_HOSTS" in answer.read()
-    assert answer.getheader("Content-Security-Policy")
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", app.port)) as connection:
+        connection.request("GET", "/", headers={"Host": "evil.example"})
+        answer = connection.getresponse()
+        assert answer.status == 421
+        assert b"PARLEY_HOSTS" in answer.read()
+        assert answer.getheader("Content-Security-Policy")
 
 
 @pytest.mark.parametrize(("hosts", "name", "came_in_at", "is_ours"), [
