@@ -59,8 +59,8 @@ def save(store, chat: Transcript, turn: Turn, pipe: int) -> None:
     os.write(pipe, f"> {turn.id}\n".encode())
 
 
-def kill_one(url: str, conversation_id: str, seconds: float) -> list[str]:
-    """Start a child and kill it so long after its first save. Returns what it said."""
+def kill_one(url: str, conversation_id: str, saves: int, seconds: float) -> list[str]:
+    """Start a child and kill it so long after so many saves. Returns what it said."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -70,7 +70,9 @@ def kill_one(url: str, conversation_id: str, seconds: float) -> list[str]:
         finally:
             os._exit(1)
     os.close(writing)
-    said = os.read(reading, 65_536)
+    said = more = os.read(reading, 65_536)
+    while more and said.count(b">") < saves:
+        said += (more := os.read(reading, 65_536))
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
@@ -86,7 +88,8 @@ def main(url: str, kills: int, seed: int) -> None:
     moments = random.Random(seed)
     saved, within = [], 0
     for number in range(kills):
-        said = kill_one(url, str(number // KILLS_EACH), moments.uniform(0, 0.03))
+        conversation_id = str(number // KILLS_EACH)
+        said = kill_one(url, conversation_id, moments.randrange(5), moments.uniform(0, 0.01))
         saved += [line[2:] for line in said if line.startswith(">")]
         within += said[-1].startswith("<")
     print(json.dumps({"saved": saved, "within": within}))

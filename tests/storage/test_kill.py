@@ -15,6 +15,7 @@ from tests.storage.saver import KILLS_EACH, OWNER, words_of
 KILLS = 200
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)],
                          indirect=True)
 def test_over_200_kills_no_finished_turn_is_lost_and_no_half_turn_is_shown(url):
@@ -39,6 +40,9 @@ def test_over_200_kills_no_finished_turn_is_lost_and_no_half_turn_is_shown(url):
             if db.dialect.name == "sqlite":
                 assert db.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
                 db.exec_driver_sql("INSERT INTO words (words) VALUES ('integrity-check')")
+            assert db.exec_driver_sql(
+                "SELECT count(*) FROM turns WHERE shown GROUP BY conversation, parent "
+                "HAVING count(*) > 1").all() == []
             indexed = db.exec_driver_sql("SELECT count(*) FROM words").scalar()
             assert indexed == len(turns) + len(chats)
     finally:

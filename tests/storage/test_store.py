@@ -107,6 +107,17 @@ def test_editing_and_moving_between_versions_is_kept(store):
     assert texts(store.load(ME, chat.id)) == ["I am Ada.", "Hello Ada."]
 
 
+def test_which_version_is_shown_is_kept_with_every_turn_that_is_saved(store):
+    chat = save_all(store, say(Transcript(), "I am Ada.", "Hello Ada."))
+    ada = chat.last
+    chat.branch(chat.path()[0], "I am Bob.")
+    store.save_turn(ME, chat, chat.last)
+    chat.show(ada)
+    ada.rating = 1
+    store.save_turn(ME, chat, ada)
+    assert texts(store.load(ME, chat.id)) == ["I am Ada.", "Hello Ada."]
+
+
 def test_text_that_databases_dislike_is_kept(store):
     awkward = "NUL \0, ' \" \\ % ; --, \u202e, 😀, \ud800, <|im_end|>, नमस्ते"
     chat = save_all(store, say(Transcript(title="a\0b\ud800"), awkward))
