@@ -4,7 +4,6 @@ The name is a common one: a model this small repeats Maria, and makes other name
 """
 
 import pytest
-from langchain_core.messages import SystemMessage
 
 from llm import build_chat_chain, create_chat_model, get_model, start_reply
 from llm.context import counter
@@ -58,9 +57,8 @@ def test_under_too_small_a_budget_it_forgets_and_the_mark_is_on_the_message_that
         spec, model, chat):
     path = chat.path()
     count = counter(spec)
-    too_small = count([SystemMessage(CHAT_SYSTEM), *map(to_message, path)]) - 1
-    view = STRATEGIES["budget"].see(path, Options(budget=too_small, system=CHAT_SYSTEM,
-                                                  count=count))
+    too_small = count([to_message(turn) for turn in path]) - 1
+    view = STRATEGIES["budget"].see(path, Options(budget=too_small, count=count))
     assert view.unseen == (path[0].id, path[1].id)
     assert view.turn_ids == {path[2].id, path[3].id}
     assert "Maria" not in answer(build_chat_chain(model), spec, chat, view)
