@@ -3,6 +3,7 @@
 import streamlit as st
 
 from components.language import _, pick_language
+from components.owner import let_in
 
 st.set_page_config(page_title="Parley", page_icon="💬")
 
@@ -31,6 +32,7 @@ st.set_page_config(page_title=f"{page.title} · Parley", page_icon="static/icon.
                    # Columns need the room; text reads better in a narrow one.
                    layout="wide" if page.url_path == "compare" else "centered")
 
+let_in()
 page.run()
 
 with st.sidebar:

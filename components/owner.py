@@ -9,10 +9,30 @@ import hashlib
 
 import streamlit as st
 
+from components.language import _
 from storage.owners import new_owner, owner_of
 from web.owner import COOKIE
 
 _WITHOUT_COOKIE = "owner_without_cookie"
+
+
+def let_in() -> None:
+    """Go on if the page may be seen; else draw the way to sign in, and stop.
+
+    Where the operator set up a provider (section [auth] of .streamlit/secrets.toml, see
+    `st.login`), everybody signs in. Where not, everybody is let in.
+    """
+    if "is_logged_in" not in st.user:
+        return
+    if st.user.is_logged_in:
+        with st.sidebar:
+            st.text(str(st.user.get("name") or st.user.get("email") or _("Signed in"))[:100])
+            st.button(_("Sign out"), icon=":material/logout:", on_click=st.logout)
+        return
+    st.title("Parley")
+    st.text(_("This Parley is for people who sign in."))
+    st.button(_("Sign in"), icon=":material/login:", type="primary", on_click=st.login)
+    st.stop()
 
 
 def current_owner() -> str:

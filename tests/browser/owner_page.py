@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from components.owner import current_owner
+from components.owner import current_owner, let_in
 
+let_in()
 st.text(f"owner {current_owner()}")
 st.button("Again")
