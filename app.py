@@ -73,4 +73,5 @@ MIDDLEWARE = [
 # tells whoever comes first by a page's own address that there is no such page.
 PagesManager.uses_pages_directory = False
 
-app = st.App("navigation.py", lifespan=lifespan, middleware=MIDDLEWARE)
+app = st.App("navigation.py", lifespan=lifespan, middleware=MIDDLEWARE,
+             on_script_error=lambda error: log.error("A page failed", exc_info=error))

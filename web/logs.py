@@ -23,7 +23,8 @@ MAX_BYTES = 2_000_000
 KEPT_FILES = 5
 
 OURS = ("components", "llm", "storage", "web")
-"""Packages whose information is logged to the file; of others, warnings and errors are."""
+"""Packages whose information is logged to the file; of others, warnings and errors are.
+Streamlit's and uvicorn's own records go to the console alone: Streamlit sees to that."""
 
 _KEY = re.compile(
     r"\b(sk|pk|rk|hf|gsk|xai|r8|ghp|github_pat|api_org|nvapi|lsv2)[-_][A-Za-z0-9_-]{8,}"
@@ -44,9 +45,6 @@ def set_up(folder: Path) -> None:
     logging.getLogger().addHandler(to_file)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
-    for name in ("streamlit", "uvicorn"):
-        # Streamlit keeps these from the root, each with a handler for the console.
-        logging.getLogger(name).addHandler(to_file)
 
 
 def decent_record(*args: object, **kwargs: object) -> logging.LogRecord:
