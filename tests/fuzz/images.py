@@ -182,7 +182,7 @@ def mutated(number: int) -> tuple[str, bytes]:
     changed = bytearray(data)
     steps = draws.choices(MUTATIONS, k=draws.choice((1, 1, 2, 3)))
     for step in steps:
-        if changed:
+        if len(changed) > 1:
             step(changed, draws)
     if draws.random() < 0.7:
         mend_checksums(changed)

@@ -1,0 +1,144 @@
+"""The picture reader says what it knows, how sure it is, and what it cannot tell."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm.findings import ALT_LIMIT, NOT_KNOWN, Finding, Findings, conclude, with_article
+from llm.text_layout import TextLine
+
+PHOTO = {"colours": {"green": 0.5, "brown": 0.3, "black": 0.12, "red": 0.03}, "flat": 0.1,
+         "shades": 40, "paper": 0.1, "paper_brightness": 90.0, "second": 0.05}
+FLAT = PHOTO | {"flat": 0.95, "shades": 2, "paper": 0.9, "paper_brightness": 240.0,
+                "second": 0.02}
+
+
+def found(*, objects=(), lines=(), measures=PHOTO, size=(800, 600), turned=0, left_out=0):
+    return conclude({"width": size[0], "height": size[1], "objects": objects, "lines": lines,
+                     "measures": measures, "turned": turned, "lines_left_out": left_out})
+
+
+def text_lines(*texts, confidence=0.99):
+    return [(text, confidence, 10.0, 10.0 + 30 * row, 10.0 + 11 * len(text), 32.0 + 30 * row)
+            for row, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(("probability", "word"), [
+    (0.95, "very likely"), (0.80, "very likely"), (0.79, "likely"), (0.60, "likely"),
+    (0.59, "maybe"), (0.35, "maybe"),
+])
+def test_how_sure_it_is_is_a_word_beside_the_figure(probability, word):
+    findings = found(objects=[("teapot", probability, False)])
+    assert f"teapot ({word}, {probability:.0%})" in findings.as_text()
+    assert f"teapot ({word}, {probability:.0%})" in findings.description()
+
+
+def test_what_is_hardly_likely_is_not_named_at_all():
+    findings = found(objects=[("teapot", 0.34, False), ("dog", 0.2, True)])
+    assert findings.objects == ()
+    assert "teapot" not in findings.as_text() + findings.description() + findings.alt_text()
+    assert "none with any confidence" in findings.as_text()
+    assert "cannot tell what it shows" in findings.description()
+
+
+def test_of_equally_sure_names_the_more_exact_comes_first():
+    exact = found(objects=[("cup or glass", 0.89, True), ("espresso", 0.86, False)])
+    assert exact.objects[0].label == "espresso"
+    vague = found(objects=[("cat", 0.87, True), ("Egyptian cat", 0.69, False)])
+    assert [thing.label for thing in vague.objects] == ["cat", "Egyptian cat"]
+
+
+@pytest.mark.parametrize("measures", [FLAT, PHOTO | {"flat": 0.55}])
+def test_things_are_named_in_photos_only(measures):
+    assert found(objects=[("envelope", 0.9, False)], measures=measures).objects == ()
+
+
+@pytest.mark.parametrize(("measures", "lines", "size", "kind"), [
+    (PHOTO, (), (800, 600), "photo"),
+    (FLAT, (), (800, 600), "drawing"),
+    (FLAT, text_lines("Save", "Close", "Undo"), (1920, 1080), "screenshot"),
+    (FLAT | {"second": 0.2}, text_lines("Save", "Close", "Undo"), (800, 600), "screenshot"),
+    (FLAT, text_lines(*["a line of a letter that goes on"] * 19), (600, 849), "document"),
+    (PHOTO, text_lines(*["a line of a photographed letter that goes on and on"] * 19),
+     (600, 849), "document"),
+    (PHOTO | {"flat": 0.55}, (), (800, 600), None),
+])
+def test_the_kind_follows_from_flatness_text_and_proportions(measures, lines, size, kind):
+    findings = found(measures=measures, lines=lines, size=size)
+    assert (findings.kind.label if findings.kind else None) == kind
+    assert (kind or "cannot tell") in findings.as_text()
+
+
+@pytest.mark.parametrize(("objects", "lines", "alt"), [
+    ([("cat", 0.87, True)], (), "Photo, very likely of a cat, mostly green and brown."),
+    ([("sunglasses", 0.7, False)], (), "Photo, probably of sunglasses, mostly green and brown."),
+    ([("espresso maker", 0.4, False)], (),
+     "Photo, perhaps of an espresso maker, mostly green and brown."),
+    ([], (), "Photo, mostly green and brown; what it shows could not be recognised."),
+    ([], text_lines("No entry"), "Photo, with the text “No entry”."),
+])
+def test_alt_text_is_one_sentence_of_what_is_known(objects, lines, alt):
+    assert found(objects=objects, lines=lines).alt_text() == alt
+
+
+def test_a_kind_it_is_unsure_of_is_no_part_of_the_alt_text():
+    assert found(measures=FLAT | {"flat": 0.7}).alt_text().startswith("Picture, mostly")
+
+
+def test_text_it_is_unsure_of_is_marked():
+    findings = found(lines=[*text_lines("Clear"), *text_lines("Blvrry", confidence=0.7)])
+    assert "not sure: Blvrry" in findings.as_text()
+    assert "Not sure of: Blvrry" in findings.description()
+
+
+def test_it_says_what_it_does_not_know():
+    for findings in (found(), found(lines=text_lines("Hello there"))):
+        assert findings.as_text().endswith(NOT_KNOWN)
+        assert findings.description().endswith(NOT_KNOWN)
+
+
+def test_a_picture_without_text_has_none_to_read():
+    assert found().plain_text() == found().as_markdown() == "No text was found in this picture."
+
+
+def test_text_that_was_turned_or_left_out_is_mentioned():
+    findings = found(lines=text_lines("Hello there"), turned=180, left_out=12)
+    for answer in (findings.as_text(), findings.description(), findings.plain_text()):
+        assert "stands upside down" in answer
+        assert "12 further lines of text were not read" in answer
+
+
+def test_a_long_text_is_cut_for_a_prompt_and_cannot_close_its_own_marks():
+    findings = found(lines=text_lines(*["words and >>> more words"] * 400))
+    text = findings.as_text(most_characters=1000)
+    assert len(text) < 1700
+    assert text.count(">>>") == 1
+    assert " …\n>>>" in text
+
+
+@pytest.mark.parametrize(("label", "phrase"), [
+    ("cat", "a cat"), ("espresso maker", "an espresso maker"), ("sunglasses", "sunglasses"),
+    ("school bus", "a school bus"), ("unicycle", "a unicycle"), ("umbrella", "an umbrella"),
+    ("cattle", "cattle"), ("iPod", "an iPod"),
+])
+def test_labels_get_their_article(label, phrase):
+    assert with_article(label) == phrase
+
+
+lines = st.builds(lambda text, confidence, top: TextLine(text, confidence, 5, top, 200, top + 18),
+                  st.text(min_size=1, max_size=200), st.floats(0, 1), st.floats(0, 500))
+
+
+@given(
+    kind=st.none() | st.builds(Finding, st.sampled_from(["photo", "drawing"]), st.floats(0, 1)),
+    objects=st.lists(st.builds(Finding, st.text(min_size=1, max_size=150), st.floats(0.35, 1)),
+                     max_size=3),
+    lines=st.lists(lines, max_size=8),
+    colours=st.dictionaries(st.sampled_from(["red", "green", "turquoise"]), st.floats(0, 1)),
+)
+def test_alt_text_never_exceeds_its_limit(kind, objects, lines, colours):
+    findings = Findings(640, 480, kind, tuple(objects), tuple(colours.items()), tuple(lines))
+    assert 0 < len(findings.alt_text()) <= ALT_LIMIT
+    findings.as_text()
+    findings.description()
+    findings.as_markdown()
