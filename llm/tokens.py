@@ -6,9 +6,10 @@ It never fetches anything, and says of each count whether it was measured.
 from __future__ import annotations
 
 import functools
+import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -29,17 +30,33 @@ class TokenCount:
 
 MESSAGE_OVERHEAD = 4
 """Tokens that a chat template puts around one message: its start, role, newline and end."""
+LOOK_AGAIN_SECONDS = 10
+"""A tokenizer that was not there may have come with the model's weights by then."""
+MAX_COUNTS = 50_000
+
+_counts: dict[bytes, int] = {}
+_tokenizers: dict[ModelSpec, Tokenizer] = {}
 
 
 def count_tokens(spec: ModelSpec, text: str) -> TokenCount:
     """The tokens of a text standing alone, without a chat template's."""
-    from llm.weights import tokenizer_file
+    tokenizer = _tokenizer_of(spec)
+    # A page counts the same conversation each time it is drawn. The texts themselves are
+    # not held on to: they are people's.
+    name = f"{spec.id} {spec.model}" if tokenizer is not None else ""
+    key = hashlib.blake2b(f"{name}\n{text}".encode("utf-8", "surrogatepass"),
+                          digest_size=16).digest()
+    if (known := _counts.get(key)) is None:
+        if len(_counts) >= MAX_COUNTS:
+            _counts.clear()
+        known = _counts[key] = _count(tokenizer, text)
+    return TokenCount(known, tokenizer is not None)
 
-    tokenizer = _tokenizer(tokenizer_file(spec))
+
+def _count(tokenizer: Tokenizer | None, text: str) -> int:
     if tokenizer is not None:
-        return TokenCount(len(tokenizer.encode(text, add_special_tokens=False).ids), True)
-    return TokenCount(count_tokens_approximately([HumanMessage(text)], extra_tokens_per_message=0),
-                      False)
+        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+    return count_tokens_approximately([HumanMessage(text)], extra_tokens_per_message=0)
 
 
 def count_message_tokens(spec: ModelSpec, messages: Sequence[BaseMessage]) -> TokenCount:
@@ -56,6 +73,19 @@ def count_message_tokens(spec: ModelSpec, messages: Sequence[BaseMessage]) -> To
     return total
 
 
-@functools.lru_cache(maxsize=8)
-def _tokenizer(path: Path | None) -> Tokenizer | None:
-    return None if path is None else Tokenizer.from_file(str(path))
+def _tokenizer_of(spec: ModelSpec) -> Tokenizer | None:
+    if spec not in _tokenizers:
+        tokenizer = _look_for_tokenizer(spec, int(time.monotonic() // LOOK_AGAIN_SECONDS))
+        if tokenizer is None:
+            return None
+        _tokenizers[spec] = tokenizer
+    return _tokenizers[spec]
+
+
+@functools.lru_cache(maxsize=32)
+def _look_for_tokenizer(spec: ModelSpec, period: int) -> Tokenizer | None:
+    # Looking means reading the header of the model's weights: too slow for each message.
+    from llm.weights import tokenizer_file
+
+    file = tokenizer_file(spec)
+    return None if file is None else Tokenizer.from_file(str(file))
