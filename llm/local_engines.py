@@ -38,7 +38,6 @@ from llm.catalog import ModelSpec
 from llm.child import Child
 from llm.errors import (
     EngineError,
-    FetchCancelledError,
     LocalModelError,
     OutOfMemoryError,
     UnsupportedModelError,
@@ -109,7 +108,12 @@ LOCAL_ENGINES: dict[str, LocalEngine] = {
     "llama.cpp": LocalEngine("llm.llama_server", _llama_order),
     "transformers": LocalEngine(
         "llm.transformers_server", _transformers_order,
-        environment={"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
+        environment={
+            "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+            # PyTorch's threads otherwise spin while they wait for each other: with the app and
+            # a browser on the same two cores that left 1 token a second of 22.
+            "OMP_WAIT_POLICY": "PASSIVE",
+        },
         # A server pinned to a folder answers to that name alone.
         model_name=lambda spec, found: str(found.path)),
 }
@@ -127,8 +131,7 @@ LAST_WORDS: tuple[tuple[str, type[LocalModelError], str], ...] = (
      OutOfMemoryError,
      "{label} does not fit into this machine's memory. Close other programs, or choose a "
      "smaller model."),
-    (r"corrupted or incomplete|invalid magic|failed to read|SafetensorError|HeaderTooLarge"
-     r"|is not within the file bounds|wrong number of tensors|missing tensor",
+    (r"error loading model|failed to load (model|CLIP model)|SafetensorError|size mismatch",
      WeightsDamagedError,
      "The weights of {label} are damaged. Delete {path} and fetch them again."),
 )
@@ -252,6 +255,7 @@ class _Life:
         self.error: LocalModelError | None = None
         self.endpoint: Endpoint | None = None
         self.child: Child | None = None
+        self.exit_code: int | None = None
         self.cancelled = threading.Event()
         self.stopping = threading.Event()
         self.asked = time.monotonic()
@@ -294,16 +298,14 @@ class _Life:
             self._wait_for_room()
             self._load(found)
             self._watch()
-            self._set("ended", self.detail)
-        except FetchCancelledError as error:
-            self.error = error
-            self._set("ended")
         except LocalModelError as error:
             self.error = error
-            self._set("failed", str(error))
-        finally:
-            if self.child is not None:
-                self.child.end()
+        if self.child is not None:
+            self.child.end()
+        if self.error is None or self.stopping.is_set() or self.cancelled.is_set():
+            self._set("ended", self.detail)
+        else:
+            self._set("failed", str(self.error))
 
     def _get_weights(self) -> Weights:
         try:
@@ -351,6 +353,7 @@ class _Life:
                 pass
             if event is not None:
                 break
+            self.exit_code = self.child.end(patience=5)
         if event is None or event["event"] != "ready":
             raise self._why_it_died(found)
         self.engine._port = event["port"]
@@ -395,11 +398,10 @@ class _Life:
         return EngineError(f"{self.spec.label} was ended before it was ready. Ask again.")
 
     def _why_it_died(self, found: Weights) -> LocalModelError:
-        code = self.child.end(patience=2)
         if self.stopping.is_set():
             return self._ended()
         said = _tail(self.engine.log_file)
-        if code == -9:
+        if self.exit_code == -9:
             said += "\nout of memory"  # Nobody else kills a process of ours with SIGKILL.
         for pattern, error, sentence in LAST_WORDS:
             if re.search(pattern, said, re.IGNORECASE):
