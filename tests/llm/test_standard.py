@@ -109,7 +109,7 @@ class _OnAnEngine(_Standard, ChatModelIntegrationTests):
 
     @property
     def standard_chat_model_params(self) -> dict[str, Any]:
-        return {"temperature": 0, "max_tokens": 100}
+        return {"temperature": 0, "max_tokens": 24}
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
