@@ -79,6 +79,10 @@ class StreamingText:
 
     def update(self, text: str) -> None:
         """Show `text`, all of it so far. Most of the time this sends only its end."""
+        # Streamlit ends a run that is no longer wanted only where it calls Streamlit. An update
+        # that sends nothing must too, or each click on a page whose reply stands still would
+        # leave a thread behind.
+        st.session_state.get("any")
         self._text = text
         pieces = self._pieces()
         cost = sum(_MESSAGE_BYTES + len(piece.text.encode()) for piece in self._changed(pieces))
