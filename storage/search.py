@@ -15,8 +15,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, column, text
-from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy import Connection, Text, TextClause, bindparam, text
 
 POSITION_BITS = 20
 MAX_TURNS = 1 << POSITION_BITS
@@ -62,18 +61,20 @@ def key(conversation: int, position: int) -> int:
     return conversation << POSITION_BITS | position
 
 
-def matching(db: Connection, query: Query) -> list[TextualSelect]:
-    """For each item of the query: a SELECT of the numbers of the conversations that hold it."""
+def matching(db: Connection, query: Query) -> list[TextClause]:
+    """For each item of the query: a condition on `conversations`, that it holds the item."""
     if db.dialect.name == "sqlite":
-        found = f"SELECT rowid >> {POSITION_BITS} FROM words WHERE words MATCH :item"
+        condition = f"conversations.number IN (SELECT rowid >> {POSITION_BITS} FROM words " \
+                    "WHERE words MATCH :{name})"
         pattern = _fts5
     else:
-        found = f"SELECT key >> {POSITION_BITS} FROM words " \
-                "WHERE written @@ to_tsquery('simple', :item)"
+        # An array is made once. An IN would be planned by statistics, and made again for each
+        # conversation where a new database has none yet.
+        condition = f"conversations.number = ANY (ARRAY(SELECT DISTINCT key >> {POSITION_BITS} " \
+                    "FROM words WHERE written @@ to_tsquery('simple', :{name})))"
         pattern = _tsquery
-    return [text(found.replace(":item", f":item{number}"))
+    return [text(condition.replace("{name}", f"item{number}"))
             .bindparams(bindparam(f"item{number}", pattern(item), Text))
-            .columns(column("number", BigInteger))
             for number, item in enumerate(query.items)]
 
 

@@ -196,8 +196,7 @@ class Store:
         if (query := search.parse(words)) is None:
             return []
         with self._read() as db:
-            held = [conversations.c.number.in_(found) for found in search.matching(db, query)]
-            rows = _rows(db, and_(_living(owner), *held), limit, 0)
+            rows = _rows(db, and_(_living(owner), *search.matching(db, query)), limit, 0)
             return [_summary(row, _excerpt(db, row, query)) for row in rows]
 
     def rename(self, owner: str, conversation_id: str, title: str) -> None:

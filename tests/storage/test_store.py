@@ -1,6 +1,8 @@
 """What is kept comes back as it was, on either database, and from two processes at once."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from llm.transcript import Transcript, Turn
 from llm.transcript_import import read_conversations
 from llm.transcript_json import write_conversations
 from storage import store as store_module
+from tests.app import ROOT, clean_environment
 from tests.transcripts import PICTURES, everything, picture, reply_to, say, transcripts
 
 ME = "browser:me"
@@ -467,6 +470,36 @@ def test_many_threads_of_two_stores_save_at_once(opened):
     kept = stores[0].load(ME, shared.id)
     assert {turn.text for turn in kept.siblings(kept.last)} == {f"Shared {n}" for n in range(60)}
     assert len(kept.path()) == 3
+
+
+def test_two_processes_that_write_at_once_to_one_conversation_lose_nothing(url, opened):
+    store = opened()
+    chat = save_all(store, say(Transcript(), "Hello", "Hi"))
+    code = """if True:
+        import sys
+        from llm.transcript import Turn
+        from storage import open_store
+        url, id, name = sys.argv[1:]
+        store = open_store(url)
+        sys.stdin.readline()
+        for number in range(40):
+            chat = store.load("browser:me", id)
+            turn = chat.add(Turn("human", f"{name} {number}", parent_id=chat.path()[1].id))
+            store.save_turn("browser:me", chat, turn)
+            store.put_record("browser:me", "said", turn.content, True)
+    """
+    processes = [subprocess.Popen([sys.executable, "-c", code, url, chat.id, name], cwd=ROOT,
+                                  env=clean_environment(), stdin=subprocess.PIPE, text=True,
+                                  stderr=subprocess.PIPE) for name in ("one", "other")]
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[1] for process in processes] == ["", ""]
+    kept = store.load(ME, chat.id)
+    said = {f"{name} {number}" for name in ("one", "other") for number in range(40)}
+    assert {turn.text for turn in kept.siblings(kept.last)} == said
+    assert set(store.records(ME, "said")) == said
+    assert store.list(ME)[0].turn_count == len(kept.turns) == 82
 
 
 def test_a_reader_sees_a_turn_whole_or_not_at_all(opened):
