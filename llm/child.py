@@ -26,6 +26,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -165,11 +166,18 @@ def _run(module: str, parent: int) -> None:
     sys.modules["llm"] = package
     from llm.errors import LocalModelError
 
+    code = 1
     try:
         importlib.import_module(module).main(order, report)
+        code = 0
     except LocalModelError as error:
         report({"event": "failed", "error": type(error).__name__, "message": str(error)})
-        sys.exit(1)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # At once, whatever threads a library has left running.
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":

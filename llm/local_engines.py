@@ -126,8 +126,11 @@ LAST_WORDS: tuple[tuple[str, type[LocalModelError], str], ...] = (
      UnsupportedModelError,
      "{engine} does not know the kind of model that {label} is. Choose another model, or a "
      "newer version of {engine}."),
-    (r"out of memory|unable to allocate|failed to allocate|can't allocate memory|bad_alloc"
-     r"|MemoryError|failed to initialize the context",
+    (r"chat.template is not set|does not have a chat template",
+     UnsupportedModelError,
+     "{label} cannot chat: it comes without a chat template. Choose its instruct version."),
+    (r"out of memory|(unable to|failed to|can't|cannot) allocate|bad_alloc|MemoryError"
+     r"|failed to map segment|failed to initialize the context",
      OutOfMemoryError,
      "{label} does not fit into this machine's memory. Close other programs, or choose a "
      "smaller model."),

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import copy
 import hmac
+import json
 import threading
 import time
+import urllib.request
 from typing import Any
 
 import torch
@@ -220,6 +222,17 @@ def main(order: dict[str, Any], report) -> None:
         if not serve._thread.is_alive():
             raise SystemExit("The server did not start; the line above says why.")
         time.sleep(0.02)
-    listener = serve.server.servers[0].sockets[0]
-    report({"event": "ready", "port": listener.getsockname()[1]})
+    port = serve.server.servers[0].sockets[0].getsockname()[1]
+    _say_one_word(port, order)
+    report({"event": "ready", "port": port})
     threading.Event().wait()
+
+
+def _say_one_word(port: int, order: dict[str, Any]) -> None:
+    """Have one token made: only then is memory for replies set aside, and may it be wanting."""
+    body = {"model": order["model"], "max_tokens": 1,
+            "messages": [{"role": "user", "content": "Hello"}]}
+    urllib.request.urlopen(urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode(),
+        {"content-type": "application/json", "authorization": f"Bearer {order['api_key']}"},
+    )).close()
