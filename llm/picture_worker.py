@@ -44,8 +44,8 @@ def main(order: dict[str, Any], report) -> None:
     """`order`: weights (the folder for converted weights), secret, idle_seconds."""
     from llm.picture_eyes import Eyes
 
-    _give_way()
     eyes = Eyes(Path(order["weights"]))
+    _give_way()
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
         server.settimeout(order["idle_seconds"])
         report({"event": "ready", "port": server.getsockname()[1]})

@@ -46,6 +46,8 @@ def test_of_equally_sure_names_the_more_exact_comes_first():
     assert exact.objects[0].label == "espresso"
     vague = found(objects=[("cat", 0.87, True), ("Egyptian cat", 0.69, False)])
     assert [thing.label for thing in vague.objects] == ["cat", "Egyptian cat"]
+    unsure = found(objects=[("lampshade", 0.37, False), ("light or lamp", 0.5, True)])
+    assert unsure.objects[0].label == "light or lamp"
 
 
 @pytest.mark.parametrize("measures", [FLAT, PHOTO | {"flat": 0.55}])
@@ -89,6 +91,7 @@ def test_text_it_is_unsure_of_is_marked():
     findings = found(lines=[*text_lines("Clear"), *text_lines("Blvrry", confidence=0.7)])
     assert "not sure: Blvrry" in findings.as_text()
     assert "Not sure of: Blvrry" in findings.description()
+    assert findings.alt_text() == "Photo, with the text “Clear”."
 
 
 def test_it_says_what_it_does_not_know():
