@@ -31,7 +31,9 @@ class Counting(Answer):
 
     def answer(self, request):
         self.send(200, {"choices": [{"index": 0, "finish_reason": "stop", "message": {
-            "role": "assistant", "content": f"Answer {len(self.server.requests)}."}}]})
+            "role": "assistant", "content": f"Answer {len(self.server.requests)}."}}]},
+            # Each connection is closed after its answer: whoever keeps them is told.
+            {"connection": "close"})
 
 
 def conversation(model_id: str, strategy: str = "everything", **kinds) -> Transcript:

@@ -55,7 +55,12 @@ def postgres(folder: Path | None = None) -> Iterator[str]:
         finally:
             # SIGINT is its "fast shutdown": connections are closed, not waited for.
             server.send_signal(signal.SIGINT)
-            server.wait(20)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                # SIGQUIT ends it and its children at once; the data are thrown away anyway.
+                server.send_signal(signal.SIGQUIT)
+                server.wait(20)
     finally:
         shutil.rmtree(data, ignore_errors=True)
 
