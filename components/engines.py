@@ -13,7 +13,7 @@ from components.figures import human_bytes
 from components.language import _
 from llm.catalog import ModelSpec
 from llm.errors import ParleyError
-from llm.local_engines import Engine, engine_for
+from llm.local_engines import BUSY, Engine, engine_for
 from llm.weights import is_here, size_of
 
 _LABELS = {
@@ -39,11 +39,13 @@ def wait_for_engine(spec: ModelSpec) -> None:
         return
     engine.start()
     place = st.empty()
-    while engine.state not in ("ready", "failed"):
+    while engine.state in BUSY:
         place.progress(engine.progress or 0.0, text=f"{spec.label}: {describe(engine)}")
         time.sleep(0.1)
     place.empty()
-    engine.wait_ready(timeout=60)
+    # Asking again would start again what somebody has just cancelled.
+    if engine.error is not None:
+        raise engine.error
 
 
 def describe(engine: Engine) -> str:

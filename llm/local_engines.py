@@ -26,28 +26,25 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
-from llm import errors, gguf_file, paths, weights
+from llm import paths, weights
 from llm.catalog import ModelSpec
 from llm.child import Child
-from llm.errors import (
-    EngineError,
-    LocalModelError,
-    OutOfMemoryError,
-    UnsupportedModelError,
-    WeightsDamagedError,
-)
-from llm.llama_server import Tuning
+from llm.engine_kinds import LOCAL_ENGINES, why_it_died
+from llm.errors import EngineError, LocalModelError, OutOfMemoryError, WeightsMissingError
 from llm.weights import Progress, Weights
+
+__all__ = ["BUSY", "LOCAL_ENGINES", "Endpoint", "Engine", "Limits", "Pool", "State",
+           "engine_for", "pool", "shutdown"]
 
 State = Literal["absent", "fetching", "converting", "loading", "ready", "failed", "ended"]
 BUSY = frozenset({"fetching", "converting", "loading"})
+"""The states of an engine on its way: it will leave them by itself."""
 
 
 @dataclass(frozen=True)
@@ -72,73 +69,6 @@ class Limits:
     """How often an engine is asked how it is."""
     just_asked_seconds: float = 10
     """So long after its address was given out, an engine counts as in use."""
-
-
-@dataclass(frozen=True)
-class LocalEngine:
-    """How one kind of engine is started, and what its last words mean."""
-
-    module: str
-    """The child's main module; its docstring says what it takes."""
-    order: Callable[[ModelSpec, Weights], dict[str, Any]]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    model_name: Callable[[ModelSpec, Weights], str] = lambda spec, found: spec.model
-
-
-def _llama_order(spec: ModelSpec, found: Weights) -> dict[str, Any]:
-    context = spec.context_window or 4096
-    per_slot = context * gguf_file.read_header(found.path).context_bytes()
-    tuning = Tuning()
-    if per_slot:
-        # A slot's context is set aside as a whole, so that eight long chats at once never
-        # run out of it in mid-reply. Where memory is short there are fewer slots instead.
-        share = min(tuning.context_bytes, psutil.virtual_memory().available // 8)
-        tuning = replace(tuning, slots=max(1, min(tuning.slots, share // per_slot)))
-    return {"model": str(found.path), "mmproj": found.mmproj and str(found.mmproj),
-            "context": context, "tuning": asdict(tuning),
-            "memory": found.bytes + tuning.slots * per_slot}
-
-
-def _transformers_order(spec: ModelSpec, found: Weights) -> dict[str, Any]:
-    return {"model": str(found.path), "context": spec.context_window,
-            "memory": found.bytes + 1_300_000_000}  # PyTorch itself, and its CACHE_BYTES.
-
-
-LOCAL_ENGINES: dict[str, LocalEngine] = {
-    "llama.cpp": LocalEngine("llm.llama_server", _llama_order),
-    "transformers": LocalEngine(
-        "llm.transformers_server", _transformers_order,
-        environment={
-            "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-            # PyTorch's threads otherwise spin while they wait for each other: with the app and
-            # a browser on the same two cores that left 1 token a second of 22.
-            "OMP_WAIT_POLICY": "PASSIVE",
-        },
-        # A server pinned to a folder answers to that name alone.
-        model_name=lambda spec, found: str(found.path)),
-}
-"""By `ModelSpec.engine`."""
-
-LAST_WORDS: tuple[tuple[str, type[LocalModelError], str], ...] = (
-    (r"unknown model architecture|unknown (projector|pre-tokenizer) type"
-     r"|does not recognize this architecture|requires you to execute"
-     r"|trust_remote_code|Unrecognized configuration class|Unrecognized model",
-     UnsupportedModelError,
-     "{engine} does not know the kind of model that {label} is. Choose another model, or a "
-     "newer version of {engine}."),
-    (r"chat.template is not set|does not have a chat template",
-     UnsupportedModelError,
-     "{label} cannot chat: it comes without a chat template. Choose its instruct version."),
-    (r"out of memory|(unable to|failed to|can't|cannot) allocate|bad_alloc|MemoryError"
-     r"|failed to map segment|failed to initialize the context",
-     OutOfMemoryError,
-     "{label} does not fit into this machine's memory. Close other programs, or choose a "
-     "smaller model."),
-    (r"error loading model|failed to load (model|CLIP model)|SafetensorError|size mismatch",
-     WeightsDamagedError,
-     "The weights of {label} are damaged. Delete {path} and fetch them again."),
-)
-"""What in a dead engine's log means what. Looked for in this order."""
 
 
 class Engine:
@@ -172,7 +102,7 @@ class Engine:
 
     @property
     def error(self) -> LocalModelError | None:
-        """Why it is in state "failed"."""
+        """Why it is in state "failed", or was not started: `FetchCancelledError`."""
         return self._life.error if self._life else None
 
     @property
@@ -276,7 +206,7 @@ class _Life:
         if self.error is not None:
             raise self.error
         if self.endpoint is None or self.stopping.is_set():
-            raise EngineError(f"{self.spec.label} was ended before it was ready. Ask again.")
+            raise self._ended()
         return self.endpoint
 
     def stop(self) -> None:
@@ -313,7 +243,7 @@ class _Life:
     def _get_weights(self) -> Weights:
         try:
             return weights.find(self.spec)
-        except errors.WeightsMissingError:
+        except WeightsMissingError:
             self._set("converting" if self.spec.weights == "builtin" else "fetching")
 
         def show(progress: Progress) -> None:
@@ -404,13 +334,7 @@ class _Life:
         if self.stopping.is_set():
             return self._ended()
         said = _tail(self.engine.log_file)
-        if self.exit_code == -9:
-            said += "\nout of memory"  # Nobody else kills a process of ours with SIGKILL.
-        for pattern, error, sentence in LAST_WORDS:
-            if re.search(pattern, said, re.IGNORECASE):
-                return error(sentence.format(engine=self.spec.engine, label=self.spec.label,
-                                             path=found.path))
-        return EngineError(
+        return why_it_died(said, self.exit_code, self.spec, found) or EngineError(
             f"{self.spec.label} did not start. Try again; {self.engine.log_file} says more."
         )
 
@@ -519,12 +443,9 @@ def _bound(log: Path) -> None:
 
 
 def _tail(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 20_000))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 20_000))
+        return file.read().decode(errors="replace")
 
 
 def _keep_newest(folder: Path, count: int) -> None:

@@ -18,6 +18,7 @@ This module does not know engines or pages.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -273,10 +274,29 @@ def _check(found: Weights) -> None:
             if not file.is_file():
                 raise WeightsMissingError(
                     f"{file.name} is missing beside the other parts of the weights. Fetch it.")
-            read_header(file)
+            _check_file(file)
         return
     for file in _shards(found.path):
-        check_safetensors(file)
+        _check_file(file)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        about = path.stat()
+    except OSError:
+        raise WeightsDamagedError(
+            f"{path.name} is missing among the weights in {path.parent}. Fetch them again."
+        ) from None
+    _check_once(path, about.st_size, about.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _check_once(path: Path, size: int, changed: int) -> None:
+    """Read the file's head, once for each version of the file: pages ask every second."""
+    if path.suffix == ".safetensors":
+        check_safetensors(path)
+    else:
+        read_header(path)
 
 
 def check_safetensors(path: Path) -> None:
@@ -297,10 +317,6 @@ def check_safetensors(path: Path) -> None:
             header = json.loads(file.read(header_length))
         ends = [entry["data_offsets"][1] for name, entry in header.items()
                 if name != "__metadata__"]
-    except FileNotFoundError:
-        raise WeightsDamagedError(
-            f"{path.name} is missing among the weights in {path.parent}. Fetch them again."
-        ) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise damaged from error
     if not ends or 8 + header_length + max(ends) != length:

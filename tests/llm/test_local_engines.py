@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -135,6 +136,7 @@ def test_starts_when_first_asked_for_and_answers(shared_pool: Pool, model_id: st
     engine.start()
     while (state := engine.state) in local_engines.BUSY:
         seen.append(state)
+        time.sleep(0.01)
     endpoint = engine.wait_ready()
     assert engine.state == "ready" and seen[-1] == "loading"
     assert "Paris" in answer(endpoint, "What is the capital of France?")
@@ -339,14 +341,14 @@ def test_idle_engine_ends_and_one_that_replies_or_is_kept_does_not(new_pool) -> 
     stream = Stream(engine.wait_ready())
     pid = engine.pid
     # Ten looks, each longer after it was asked than an idle engine is left.
-    threading.Event().wait(1)
+    time.sleep(1)
     assert engine.state == "ready" and engine.busy_slots() == 1
     stream.close()
     wait_until(lambda: engine.state == "ended", "it is ended")
     assert not psutil.pid_exists(pid) and "Not used" in engine.detail
     engine.keep = True
     engine.wait_ready()
-    threading.Event().wait(1)
+    time.sleep(1)
     assert engine.state == "ready"
 
 
@@ -506,7 +508,7 @@ def test_model_larger_than_the_free_memory_is_not_tried(
         new_pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_text_checkpoint(tmp_path / "folder")
     memory = psutil.virtual_memory()._replace(available=10_000_000)
-    monkeypatch.setattr(local_engines.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     engine = new_pool().engine_for(local(folder))
     error = failure(engine)
     assert isinstance(error, OutOfMemoryError) and "0.0 GB free" in str(error)
