@@ -67,7 +67,7 @@ def measure(*, repeats: int = 5) -> list[dict[str, Any]]:
 def _seconds_to_start() -> float:
     reader_process.end_reader()
     start = time.perf_counter()
-    reader_process._process().port.result()
+    reader_process.start_reader().result()
     return time.perf_counter() - start
 
 

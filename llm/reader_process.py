@@ -95,9 +95,9 @@ def _process() -> _Process:
         return _current
 
 
-def start_reader() -> None:
-    """Start the process if it does not run, and do not wait for it."""
-    _process()
+def start_reader() -> Future[int]:
+    """Start the process if it does not run. Done when it is warm: its port on loopback."""
+    return _process().port
 
 
 def end_reader() -> None:
