@@ -14,7 +14,7 @@ from llm.prompts import BLIND_SYSTEM, IMAGE_TASKS
 
 st.title(_("A picture"))
 st.markdown(_("A message can hold pictures beside its text. What comes back depends on who looks: "
-              "a closed model, or an open one on this machine or hosted."))
+              "a closed model, an open one, or a reader of text and things."))
 
 seeing = [spec for spec in session.models() if spec.vision]
 spec = pick_model("model-that-sees", choices=session.models(), default=seeing[0].id)
