@@ -396,6 +396,12 @@ while engine.pid is None:
 print(engine.pid, flush=True)
 if sys.argv[3] == "stay":
     time.sleep(600)
+if sys.argv[3] == "catch":
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        time.sleep(1)
+        print(engine.pid, flush=True)
 """
 
 
@@ -426,6 +432,15 @@ def test_interrupt_from_the_terminal_ends_both_without_a_word_from_the_engine() 
     _, said = app.communicate(timeout=30)
     assert said.strip().endswith("KeyboardInterrupt") and said.count("Traceback") == 1
     wait_until(lambda: not psutil.pid_exists(engine), "the engine is gone", seconds=5)
+
+
+@pytest.mark.model
+def test_interrupt_at_a_python_prompt_leaves_the_engine_running() -> None:
+    app, engine = start_app(LLAMA, "ready", "catch")
+    os.killpg(app.pid, signal.SIGINT)
+    after, _ = app.communicate(timeout=30)
+    assert int(after) == engine
+    assert not psutil.pid_exists(engine)
 
 
 @pytest.mark.model
