@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,8 @@ def own_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """
     for name in filter(is_personal, list(os.environ)):
         monkeypatch.delenv(name)
+    # Streamlit's AppTest leaves its script there, which a process started later would run.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     shares = request.node.get_closest_marker("model")
     home = request.getfixturevalue("parley_home") if shares else tmp_path / "parley-home"
     monkeypatch.setenv("PARLEY_HOME", str(home))
