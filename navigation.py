@@ -5,7 +5,8 @@ import streamlit as st
 from components.language import _, pick_language
 from components.owner import let_in
 
-st.set_page_config(page_title="Parley", page_icon="💬")
+# Before the navigation: the tab would have its page's icon, fetched from a font's host.
+st.set_page_config(page_icon="static/icon.png")
 
 page = st.navigation({
     "": [st.Page("pages/00_start.py", title=_("Start"), icon=":material/home:", default=True)],
@@ -27,8 +28,7 @@ page = st.navigation({
     ],
 })
 
-# After the navigation, whose icons would otherwise be fetched from a font's host as the tab's.
-st.set_page_config(page_title=f"{page.title} · Parley", page_icon="static/icon.png",
+st.set_page_config(page_title=f"{page.title} · Parley",
                    # Columns need the room; text reads better in a narrow one.
                    layout="wide" if page.url_path == "compare" else "centered")
 

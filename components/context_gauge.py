@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from langchain_core.messages import SystemMessage
 from streamlit.delta_generator import DeltaGenerator
 
 from components.language import _
 from llm.catalog import ModelSpec
+from llm.context import context_parts
 from llm.memory import View
-from llm.tokens import count_message_tokens
 
 
 def show_context(place: DeltaGenerator, spec: ModelSpec, settings: Mapping[str, Any],
@@ -19,10 +18,10 @@ def show_context(place: DeltaGenerator, spec: ModelSpec, settings: Mapping[str, 
     """Draw what the next message will carry along, against the context window."""
     if spec.context_window is None:
         return
-    history = count_message_tokens(spec, view.messages)
-    system = count_message_tokens(spec, [SystemMessage(settings.get("system", ""))])
     room = settings.get("max_tokens", 0)
-    total = history.tokens + system.tokens + room
+    parts = dict(context_parts(spec, settings.get("system", ""), view, max_tokens=room))
+    history, system = parts["history"], parts["system"]
+    total = sum(count.tokens for count in parts.values())
     mark = "" if history.measured and system.measured else "≈"
     place.progress(min(1.0, total / spec.context_window), text=_(
         "The next message carries {mark}{history} tokens of history and {mark}{system} of "

@@ -22,7 +22,7 @@ from components.text import show_text
 from components.what_ran import show_what_ran
 from llm.errors import ParleyError
 from llm.images import Picture
-from llm.replies import Ending, Reply
+from llm.replies import Reply
 from llm.transcript import Transcript, Turn
 
 SHOWN_TURNS = 20
@@ -76,8 +76,7 @@ def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
             reply = answer(question)
         except ParleyError as error:
             # Kept as a failed reply: it has no text, so it never enters a history.
-            reply = Reply("", ending=Ending.FAILED, error=str(error),
-                          error_type=type(error).__name__)
+            reply = Reply.failed("", error)
         turn = chat.add(Turn("ai", parent_id=question.id, reply=reply))
         _show_answer(chat, turn)
 

@@ -46,11 +46,15 @@ def show_picture(picture: Picture) -> None:
            if picture.changes else ""))
 
 
+def blindness(spec: ModelSpec, choices: Sequence[ModelSpec]) -> str:
+    """The sentence that a model cannot see, and which of the choices can."""
+    return _("{name} cannot see pictures. These can: {names}.").format(
+        name=spec.label, names=", ".join(other.label for other in choices if other.vision))
+
+
 def refuse_blind_models(spec: ModelSpec, choices: Sequence[ModelSpec]) -> bool:
     """Say before sending that a model cannot see, and which can. True where it cannot."""
     if spec.vision:
         return False
-    names = ", ".join(other.label for other in choices if other.vision)
-    st.warning(_("{name} cannot see pictures. These can: {names}.").format(
-        name=spec.label, names=names), icon=":material/visibility_off:")
+    st.warning(blindness(spec, choices), icon=":material/visibility_off:")
     return True

@@ -12,23 +12,23 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import session
 from components.browser import announce
+from components.conversation import MAX_CHARACTERS
 from components.engines import wait_for_engine
-from components.figures import ending_note, figures_line
 from components.growing import draw_as_they_grow
 from components.language import _
+from components.pictures import EXTENSIONS, blindness
+from components.reply import show_outcome
 from components.text import show_text
 from components.what_ran import show_what_ran
 from llm.errors import CannotSeeError, ParleyError
 from llm.images import read_images
 from llm.keys import where_text_goes
 from llm.race import Contender, Pane, Race
-from llm.replies import Ending, Reply
+from llm.replies import Reply
 from llm.transcript import Turn
 
-MAX_CHARACTERS = 200_000
 EXPANDED = "expanded"
 """The session's key for the letter of the pane at full width, or None."""
-PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "heic", "heif"]
 
 Answer = Callable[[Pane, Turn], Reply]
 
@@ -43,7 +43,7 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
     elif race.only:
         label = _("Your message to {letter}").format(letter=race.only)
     said = st.chat_input(label, key="race-box", max_chars=MAX_CHARACTERS,
-                         accept_file="multiple" if sees else False, file_type=PICTURE_TYPES)
+                         accept_file="multiple" if sees else False, file_type=EXTENSIONS)
     if not said:
         return race
     text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
@@ -125,16 +125,13 @@ def _start(race: Race, answer: Answer, one_at_a_time: bool) -> None:
             _refuse_unseen_pictures(pane)
             reply = answer(pane, pane.chat.last)
         except ParleyError as error:
-            reply = Reply(pane.spec.id, ending=Ending.FAILED, error=str(error),
-                          error_type=type(error).__name__)
+            reply = Reply.failed(pane.spec.id, error)
         pane.take(reply)
 
 
 def _refuse_unseen_pictures(pane: Pane) -> None:
     if not pane.spec.vision and any(turn.pictures for turn in pane.chat):
-        seeing = ", ".join(spec.label for spec in session.models() if spec.vision)
-        raise CannotSeeError(_("{model} cannot see pictures. These can: {seeing}.").format(
-            model=pane.spec.label, seeing=seeing))
+        raise CannotSeeError(blindness(pane.spec, session.models()))
 
 
 # ── One pane ──────────────────────────────────────────────────────────────────────────
@@ -195,11 +192,7 @@ def _show_end(race: Race, pane: Pane, turn: Turn, *, is_last: bool) -> None:
     if race.hidden:
         # An error, a speed or an ending may say which model it is.
         return
-    if reply.error is not None:
-        st.error(reply.error, icon=":material/error:")
-    if note := ending_note(reply):
-        st.caption(f":material/info: {note}")
-    st.caption(figures_line(reply).replace("$", r"\$"))
+    show_outcome(reply)
     with st.container(horizontal=True):
         if is_last:
             st.button(_("Try {letter} again").format(letter=pane.letter), key=f"again-{turn.id}",

@@ -103,8 +103,7 @@ def _run_all(race: Race, answer: Answer) -> None:
                 try:
                     runs.append(answer(pane, pane.question))
                 except ParleyError as error:
-                    runs.append(Reply(pane.spec.id, ending=Ending.FAILED, error=str(error),
-                                      error_type=type(error).__name__))
+                    runs.append(Reply.failed(pane.spec.id, error))
         done = sum(not run.is_running for runs in race.runs.values() for run in runs)
         wanted = race.runs_wanted * len(race.panes)
         bar.progress(done / wanted, text=_("{done} of {wanted} calls").format(

@@ -28,10 +28,15 @@ def show_reply(reply: Reply, *, key: str) -> None:
     elif reply.text:
         show_text(reply.text, container=place.container())
     with below.container():
-        if reply.error is not None:
-            st.error(reply.error, icon=":material/error:")
-        if note := ending_note(reply):
-            st.caption(f":material/info: {note}")
-        st.caption(figures_line(reply).replace("$", r"\$"))
+        show_outcome(reply)
         if is_news:
             announce(reply.text or reply.error or _("The reply is empty."), key=f"announce-{key}")
+
+
+def show_outcome(reply: Reply) -> None:
+    """Draw what stands under a reply's text: an error, how it ended, its figures."""
+    if reply.error is not None:
+        st.error(reply.error, icon=":material/error:")
+    if note := ending_note(reply):
+        st.caption(f":material/info: {note}")
+    st.caption(figures_line(reply).replace("$", r"\$"))

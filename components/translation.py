@@ -102,7 +102,7 @@ def _started(translate: Translate, inputs: Mapping[str, str]) -> Reply:
     try:
         return translate(inputs)
     except ParleyError as error:
-        return Reply("", ending=Ending.FAILED, error=str(error), error_type=type(error).__name__)
+        return Reply.failed("", error)
 
 
 def _show(reply: Reply, *, key: str) -> None:

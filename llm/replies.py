@@ -30,7 +30,7 @@ from langchain_core.runnables import Runnable
 
 from llm import vendor_errors, wire
 from llm.catalog import ModelSpec
-from llm.errors import CutReplyError, EmptyReplyError
+from llm.errors import CutReplyError, EmptyReplyError, ParleyError
 from llm.prices import Cost, cost_of
 from llm.tokens import count_message_tokens, count_tokens
 
@@ -104,6 +104,12 @@ class Reply:
     exchanges: list[wire.Exchange] = field(default_factory=list, repr=False)
     """The HTTP requests and responses behind it."""
     _run: _Run | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def failed(cls, model_id: str, error: ParleyError) -> Reply:
+        """A reply that never began, for the reason that `error` says."""
+        return cls(model_id, ending=Ending.FAILED, error=str(error),
+                   error_type=type(error).__name__)
 
     @property
     def is_running(self) -> bool:
