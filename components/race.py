@@ -74,6 +74,8 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
         # Its place is kept even when nothing is drawn there: what stands below must not
         # move between runs of the page, or its old self is seen beside it.
         _start(race, answer, one_at_a_time)
+    # Before a pane is drawn: a void race is one of known sides, whose errors are shown.
+    race.settle()
     if all(pane.chat.last is None for pane in race.panes):
         return
     growing = []

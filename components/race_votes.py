@@ -32,8 +32,6 @@ def ask_for_vote(race: Race) -> None:
     """Draw the vote on a blind race, which may still run, or what has come of it."""
     if not race.blind:
         return
-    if race.verdict is None and race.is_over:
-        race.verdict = race.void_reason()
     if race.verdict is not None:
         st.info(race.verdict, icon=":material/how_to_vote:")
         return

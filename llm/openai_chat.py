@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# The openai library looks into httpx wherever that is loaded, half loaded too: another
+# thread that imports it meanwhile would fail the first reply. Whole before any begins.
+import httpx  # noqa: F401
 from langchain_openai import ChatOpenAI
 
 from llm.chat_models import CountedOnce

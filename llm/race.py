@@ -182,6 +182,11 @@ class Race:
         return void_reason([(pane.spec, pane.reply or Reply(pane.spec.id)) for pane in self.panes],
                            question.content if question else "")
 
+    def settle(self) -> None:
+        """Let a blind race that is over and cannot be voted on say so, and be seen."""
+        if self.hidden and self.is_over:
+            self.verdict = self.void_reason()
+
     def vote(self, choice: Choice, *, tag: str = "") -> Vote | None:
         """End the race with a vote. None, and a `verdict` that says so, if it is void."""
         left, right = self.panes

@@ -1,0 +1,168 @@
+"""The fair race in a real browser: an open model on its engine, and the same weights by URL.
+
+The second side is reached as a closed model is: an OpenAI-compatible address and a key. What
+answers there is a real engine, which this process starts and can kill.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from llm.catalog import get_model
+from llm.local_engines import Engine, Limits, Pool
+from llm.votes import import_votes
+from tests.app import RunningApp, wait_until
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
+
+HERE, THERE = "smollm2-135m", "by-url"
+LONG = "Write a long story about a fox, a river and a very old bridge."
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """The engine behind the address."""
+    pool = Pool(Limits())
+    engine = pool.engine_for(get_model(HERE))
+    engine.start()
+    yield engine
+    pool.shutdown()
+
+
+@pytest.fixture
+def race_app(engine: Engine, own_app: Callable[..., RunningApp], tmp_path) -> RunningApp:
+    """An app in whose list the same model stands twice: here, and closed behind an address."""
+    endpoint = engine.wait_ready(timeout=120)
+    catalog = tmp_path / "models.toml"
+    catalog.write_text(f'[[model]]\nid = "{THERE}"\nlabel = "Closed one"\nprovider = "openai"\n'
+                       f'model = "{endpoint.model_name}"\nbase_url = "{endpoint.base_url}"\n'
+                       'open = false\n')
+    return own_app(env={"PARLEY_MODELS": str(catalog), "PARLEY_KEY_BY_URL": endpoint.api_key})
+
+
+@pytest.fixture
+def open_race(page: Page, race_app: RunningApp, complaints: list[str]) -> Callable[..., None]:
+    """Opens a race of the two by its address, with what else is to stand in it."""
+    def open_it(*more: str) -> None:
+        page.goto("&".join([f"{race_app.url}/compare?model={HERE}&model={THERE}", *more]))
+        expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible(timeout=60_000)
+        # Streamlit first asks for its health below the page's own address.
+        complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
+    return open_it
+
+
+def say(page: Page, text: str) -> None:
+    box = page.get_by_test_id("stChatInputTextArea")
+    box.fill(text)
+    box.press("Enter")
+
+
+def answers(page: Page) -> list[Locator]:
+    """The last message of each pane, left to right."""
+    return [column.get_by_test_id("stChatMessage").last
+            for column in page.get_by_test_id("stColumn").filter(
+                has=page.get_by_test_id("stChatMessage")).all()]
+
+
+def lengths(page: Page) -> tuple[int, ...]:
+    return tuple(len(answer.inner_text()) for answer in answers(page))
+
+
+def wait_until_both_stream(page: Page) -> None:
+    """Both have a Stop, and both texts grow between one look and the next, three times."""
+    for letter in "AB":
+        expect(page.get_by_role("button", name=f"Stop {letter}")).to_be_visible(timeout=60_000)
+    for _ in range(3):
+        before = lengths(page)
+        wait_until(lambda before=before: all(
+            now > earlier for now, earlier in zip(lengths(page), before, strict=True)),
+            "both texts grow", seconds=60)
+    for letter in "AB":
+        expect(page.get_by_role("button", name=f"Stop {letter}")).to_be_visible()
+
+
+def test_both_stream_at_once_one_is_stopped_and_the_other_finishes(page: Page, open_race):
+    open_race("max_tokens=300")
+    say(page, LONG)
+    wait_until_both_stream(page)
+    page.get_by_role("button", name="Stop A").click()
+    left, right = answers(page)
+    expect(left.get_by_text("Stopped by you.")).to_be_visible()
+    stopped, growing = lengths(page)
+    expect(right.get_by_text("tokens/s")).to_be_visible(timeout=120_000)
+    assert lengths(page)[1] > growing
+    expect(page.get_by_text(re.compile("Time to first token"))).to_be_visible()
+
+    # Away and back: every pane is as it was.
+    shown = [answer.inner_text() for answer in answers(page)]
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    page.get_by_role("link", name="Side by side").click()
+    expect(page.get_by_text(re.compile("Time to first token"))).to_be_visible()
+    assert [answer.inner_text() for answer in answers(page)] == shown
+
+
+def test_one_is_killed_in_mid_reply_and_the_other_finishes(page: Page, open_race, engine: Engine):
+    open_race("max_tokens=300")
+    say(page, LONG)
+    wait_until_both_stream(page)
+    psutil.Process(engine.pid).kill()
+    left, right = answers(page)
+    expect(right.get_by_role("alert")).to_be_visible(timeout=60_000)
+    expect(left.get_by_text("tokens/s")).to_be_visible(timeout=120_000)
+    expect(left.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_role("button", name="Try B again")).to_be_visible()
+
+
+def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: Page, open_race,
+                                                                        tmp_path):
+    open_race("blind=1", "max_tokens=60")
+    say(page, "What is the capital of France?")
+    vote = page.get_by_role("button", name="B is better")
+    expect(vote).to_be_visible(timeout=60_000)
+    wait_until(lambda: page.get_by_test_id("stStatusWidget").count() == 0, "all have answered",
+               seconds=60)
+    main = page.get_by_role("main")
+    expect(main.get_by_text("Which is better?")).to_be_visible()
+    for secret in ("tokens/s", "first token", "What ran"):
+        expect(main.get_by_text(secret)).to_have_count(0)
+    for pane in page.get_by_test_id("stColumn").filter(
+            has=page.get_by_test_id("stChatMessage")).all():
+        assert not re.search("SmolLM|Closed one", pane.inner_text())
+    page.get_by_text("Votes and standings").click()
+    expect(page.get_by_text("No votes yet.")).to_be_visible()
+
+    vote.click()
+    expect(page.get_by_text("Your vote is kept: B is better.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Votes in this session: 1")).to_be_visible(timeout=60_000)
+    expect(main.get_by_text("nothing can be said yet").first).to_be_visible(timeout=60_000)
+    expect(main.get_by_text("closed models won")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export the votes").click()
+    file = tmp_path / "votes.jsonl"
+    download.value.save_as(file)
+    (kept,) = import_votes(file.read_bytes()).votes
+    assert set(kept.models) == {HERE, THERE}
+    assert (kept.choice, kept.prompt) == ("right", "What is the capital of France?")
+
+    # The same file, taken in again, changes nothing.
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
+    expect(page.get_by_text("0 votes imported, 1 were here already.")).to_be_visible()
+    expect(page.get_by_text("Votes in this session: 1")).to_be_visible(timeout=60_000)
+
+
+def test_on_a_phone_the_panes_stand_one_below_the_other(page: Page, open_race):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_race("max_tokens=20")
+    say(page, "What is the capital of France?")
+    expect(page.get_by_role("button", name="Try B again")).to_be_visible(timeout=60_000)
+    left, right = (answer.bounding_box() for answer in answers(page))
+    assert right["y"] >= left["y"] + left["height"]
+    assert left["width"] > 250
+    time.sleep(0.2)
+    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert overflow <= 0
