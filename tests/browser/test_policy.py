@@ -56,7 +56,9 @@ def test_files_go_up_and_come_down(drawn: Page) -> None:
         drawn.get_by_role("button", name="Download", exact=True).click()
     assert Path(download.value.path()).read_bytes() == b"downloaded"
     box = drawn.locator("[data-testid=stChatInput]")
-    box.locator("input[type=file]").first.set_input_files(note)
+    # Enter is not heard while a file is still on its way.
+    with drawn.expect_response(lambda answer: "upload_file" in answer.url):
+        box.locator("input[type=file]").first.set_input_files(note)
     box.locator("textarea").fill("hello")
     expect(box.get_by_text("note.txt")).to_be_visible()
     box.locator("textarea").press("Enter")
