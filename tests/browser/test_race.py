@@ -5,8 +5,8 @@ answers there is a real engine, which this process starts and can kill.
 """
 
 import re
-import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -61,48 +61,76 @@ def say(page: Page, text: str) -> None:
     box.press("Enter")
 
 
+def panes(page: Page) -> Locator:
+    """Both panes, left to right, once the race has begun."""
+    found = page.get_by_test_id("stColumn").filter(has=page.get_by_test_id("stChatMessage"))
+    expect(found).to_have_count(2, timeout=60_000)
+    return found
+
+
 def answers(page: Page) -> list[Locator]:
     """The last message of each pane, left to right."""
-    return [column.get_by_test_id("stChatMessage").last
-            for column in page.get_by_test_id("stColumn").filter(
-                has=page.get_by_test_id("stChatMessage")).all()]
+    return [panes(page).nth(number).get_by_test_id("stChatMessage").last for number in range(2)]
 
 
-def lengths(page: Page) -> tuple[int, ...]:
-    return tuple(len(answer.inner_text()) for answer in answers(page))
+def wait_until_at_rest(page: Page) -> None:
+    """The page's script has run to its end: nothing grows, and nothing is drawn again."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute(
+        "data-test-script-state", "notRunning", timeout=120_000)
+
+
+WATCH = """() => {
+  const lengths = () => [...document.querySelectorAll('[data-testid=stColumn]')]
+    .map(column => [...column.querySelectorAll('[data-testid=stChatMessage]')].at(-1))
+    .filter(answer => answer).map(answer => answer.innerText.length);
+  let last = [0, 0];
+  window.grown = [];
+  new MutationObserver(() => {
+    const now = lengths();
+    if (now.length !== 2) return;
+    now.forEach((length, side) => { if (length > last[side]) window.grown.push(side); });
+    last = now;
+  }).observe(document.body, {childList: true, subtree: true, characterData: true});
+}"""
+"""Has the browser write down from now on which side's text grows, 0 or 1, growth by growth."""
+
+
+def growths(page: Page) -> list[int]:
+    return page.evaluate("window.grown")
 
 
 def wait_until_both_stream(page: Page) -> None:
-    """Both have a Stop, and both texts grow between one look and the next, three times."""
+    """Both have a Stop, and each has grown ten times while the page was watched."""
     for letter in "AB":
         expect(page.get_by_role("button", name=f"Stop {letter}")).to_be_visible(timeout=60_000)
-    for _ in range(3):
-        before = lengths(page)
-        wait_until(lambda before=before: all(
-            now > earlier for now, earlier in zip(lengths(page), before, strict=True)),
-            "both texts grow", seconds=60)
-    for letter in "AB":
-        expect(page.get_by_role("button", name=f"Stop {letter}")).to_be_visible()
+    panes(page)
+    page.evaluate(WATCH)
+    wait_until(lambda: all(growths(page).count(side) >= 10 for side in (0, 1)),
+               "both texts grow", seconds=60)
 
 
 def test_both_stream_at_once_one_is_stopped_and_the_other_finishes(page: Page, open_race):
     open_race("max_tokens=300")
     say(page, LONG)
     wait_until_both_stream(page)
+    seen = growths(page)
+    assert sum(one != other for one, other in pairwise(seen)) >= 5, "they take turns in growing"
     page.get_by_role("button", name="Stop A").click()
     left, right = answers(page)
-    expect(left.get_by_text("Stopped by you.")).to_be_visible()
-    stopped, growing = lengths(page)
+    expect(left.get_by_text("Stopped by you.")).to_be_visible(timeout=30_000)
+    grown = growths(page).count(1)
     expect(right.get_by_text("tokens/s")).to_be_visible(timeout=120_000)
-    assert lengths(page)[1] > growing
-    expect(page.get_by_text(re.compile("Time to first token"))).to_be_visible()
+    assert growths(page).count(1) > grown, "the other goes on"
+    wait_until_at_rest(page)
+    expect(page.get_by_text("Time to first token")).to_be_visible()
 
     # Away and back: every pane is as it was.
     shown = [answer.inner_text() for answer in answers(page)]
     page.get_by_role("link", name="Models").click()
     expect(page.get_by_role("heading", name="Models")).to_be_visible()
     page.get_by_role("link", name="Side by side").click()
-    expect(page.get_by_text(re.compile("Time to first token"))).to_be_visible()
+    wait_until_at_rest(page)
+    expect(page.get_by_text("Time to first token")).to_be_visible(timeout=30_000)
     assert [answer.inner_text() for answer in answers(page)] == shown
 
 
@@ -124,14 +152,12 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
     say(page, "What is the capital of France?")
     vote = page.get_by_role("button", name="B is better")
     expect(vote).to_be_visible(timeout=60_000)
-    wait_until(lambda: page.get_by_test_id("stStatusWidget").count() == 0, "all have answered",
-               seconds=60)
+    wait_until_at_rest(page)
     main = page.get_by_role("main")
     expect(main.get_by_text("Which is better?")).to_be_visible()
     for secret in ("tokens/s", "first token", "What ran"):
         expect(main.get_by_text(secret)).to_have_count(0)
-    for pane in page.get_by_test_id("stColumn").filter(
-            has=page.get_by_test_id("stChatMessage")).all():
+    for pane in panes(page).all():
         assert not re.search("SmolLM|Closed one", pane.inner_text())
     page.get_by_text("Votes and standings").click()
     expect(page.get_by_text("No votes yet.")).to_be_visible()
@@ -160,9 +186,11 @@ def test_on_a_phone_the_panes_stand_one_below_the_other(page: Page, open_race):
     open_race("max_tokens=20")
     say(page, "What is the capital of France?")
     expect(page.get_by_role("button", name="Try B again")).to_be_visible(timeout=60_000)
-    left, right = (answer.bounding_box() for answer in answers(page))
-    assert right["y"] >= left["y"] + left["height"]
+    wait_until_at_rest(page)
+    # All in one look: between two of them the page may still scroll.
+    left, right, overflow = panes(page).evaluate_all("""panes => [
+      ...panes.map(pane => pane.getBoundingClientRect().toJSON()),
+      document.documentElement.scrollWidth - innerWidth]""")
+    assert right["top"] >= left["bottom"]
     assert left["width"] > 250
-    time.sleep(0.2)
-    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert overflow <= 0
