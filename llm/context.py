@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ from langchain_core.messages import BaseMessage, SystemMessage
 
 from llm.catalog import ModelSpec
 from llm.memory import (
-    STRATEGIES,
     SUMMARY_PROMPT,
     SUMMARY_WORDS,
     Count,
@@ -30,7 +29,7 @@ from llm.memory import (
     turns_to_summarise,
     was_said,
 )
-from llm.prices import cost_of
+from llm.prices import price_of
 from llm.tokens import TokenCount, count_message_tokens
 from llm.transcript import Turn
 
@@ -148,35 +147,79 @@ class TurnTokens:
 
 def tokens_per_turn(spec: ModelSpec, system: str, turns: Sequence[Turn], options: Options,
                     strategies: Sequence[str] = ("nothing", "everything", "last", "budget",
-                                                 "summary")) -> list[TurnTokens]:
+                                                 "summary"), *,
+                    priced_as: ModelSpec | None = None) -> list[TurnTokens]:
     """Each strategy's tokens at each human message of a path, on the same conversation.
 
     The running summary is reckoned with summaries of `SUMMARY_WORDS` words, made when
-    `turns_to_summarise` asks for one, and never counts as measured.
+    `turns_to_summarise` asks for one, and never counts as measured. `priced_as` is the
+    model whose price is reckoned with, where it is not `spec`.
     """
     count = _remembering(spec)
-    options = dataclasses.replace(
-        options, count=lambda messages: sum(count(message).tokens for message in messages))
+    # Asked once: the price list takes longer than all the rest of a turn.
+    price = price_of(priced_as or spec)
     rows = []
     for key in strategies:
-        path, making = (_with_summaries(turns, options) if key == "summary" else (list(turns), {}))
-        for number, turn in enumerate(path):
-            if turn.role != "human" or not was_said(turn):
-                continue
-            view = STRATEGIES[key].see(path[:number], options)
-            told = view.system(system)
-            sent = [*([SystemMessage(told)] if told.strip() else []), *view.messages,
-                    to_message(turn), *making.get(turn.id, ())]
-            tokens = sum(map(count, sent), TokenCount(0, key != "summary"))
-            answer = next((other.reply for other in path[number + 1:number + 2] if other.reply),
-                          None)
-            cost = cost_of(spec, tokens.tokens, (answer.output_tokens or 0) if answer else 0)
-            rows.append(TurnTokens(turn.id, key, tokens,
-                                   cost.usd if cost and cost.kind == "priced" else None))
+        for number, sent in _sent_each_time(key, turns, system, options, count):
+            answer = turns[number + 1].reply if number + 1 < len(turns) else None
+            written = (answer.output_tokens or 0) if answer is not None else 0
+            rows.append(TurnTokens(turns[number].id, key, sent,
+                                   None if price is None else price.usd(sent.tokens, written)))
     return rows
 
 
-def _remembering(spec: ModelSpec):
+def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Options,
+                    count: Callable[[BaseMessage], TokenCount]
+                    ) -> Iterator[tuple[int, TokenCount]]:
+    """The number of each question among `turns`, and the tokens that are sent for it.
+
+    What a strategy shows is the end of what was said, from a message on that never moves
+    back. So one walk along the conversation tells it, where asking the strategy anew at
+    each question would take time with the square of the conversation's length.
+    """
+    said: list[Turn] = []
+    tokens, guesses = [0], [0]
+    """Of the first so many of `said`."""
+    start = 0
+    told = _counted_system(system, count)
+    within = options.budget - _counted_system(options.system, count).tokens
+    for number, turn in enumerate(turns):
+        if not was_said(turn):
+            continue
+        words = count(to_message(turn))
+        if turn.role == "human":
+            making = TokenCount(0, key != "summary")
+            if key == "nothing":
+                start = len(said)
+            elif key == "last":
+                start = max(len(said) - options.last, 0)
+            elif key == "budget":
+                while start < len(said) and tokens[-1] - tokens[start] > within:
+                    start += 1
+            elif key == "summary" and (folded := turns_to_summarise(said[start:], options)):
+                start += len(folded)
+                told = _counted_system(View([], frozenset(), summary=_A_SUMMARY).system(system),
+                                       count)
+                making = sum(map(count, SUMMARY_PROMPT.format_messages(
+                    **summary_inputs(_A_SUMMARY, folded))), making)
+            first = start
+            while first < len(said) and said[first].role == "ai":
+                first += 1
+            history = TokenCount(tokens[-1] - tokens[first], guesses[-1] == guesses[first])
+            yield number, told + history + words + making
+        said.append(dataclasses.replace(turn, summary=None))
+        tokens.append(tokens[-1] + words.tokens)
+        guesses.append(guesses[-1] + (not words.measured))
+
+
+_A_SUMMARY = "word " * SUMMARY_WORDS
+
+
+def _counted_system(system: str, count: Callable[[BaseMessage], TokenCount]) -> TokenCount:
+    return count(SystemMessage(system)) if system.strip() else TokenCount(0, True)
+
+
+def _remembering(spec: ModelSpec) -> Callable[[BaseMessage], TokenCount]:
     """A counter of single messages that counts the same words once only."""
     by_words = functools.cache(
         lambda kind, text: count_message_tokens(spec, [kind(text)]))
@@ -187,18 +230,3 @@ def _remembering(spec: ModelSpec):
         return count_message_tokens(spec, [message])
 
     return count
-
-
-def _with_summaries(turns: Sequence[Turn],
-                    options: Options) -> tuple[list[Turn], dict[str, list[BaseMessage]]]:
-    """The path with summaries where they fall due, and by turn what was sent to make each."""
-    path = [dataclasses.replace(turn, summary=None) for turn in turns]
-    making: dict[str, list[BaseMessage]] = {}
-    for number, turn in enumerate(path):
-        if turn.role != "human":
-            continue
-        if folded := turns_to_summarise(path[:number], options):
-            folded[-1].summary = "word " * SUMMARY_WORDS
-            making[turn.id] = SUMMARY_PROMPT.format_messages(
-                **summary_inputs("word " * SUMMARY_WORDS, folded))
-    return path, making

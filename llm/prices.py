@@ -25,6 +25,10 @@ class Price:
     output: float
     source: str
 
+    def usd(self, input_tokens: int, output_tokens: int) -> float:
+        """What so many tokens cost, in US dollars."""
+        return (input_tokens * self.input + output_tokens * self.output) / 1_000_000
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -76,5 +80,4 @@ def cost_of(spec: ModelSpec, input_tokens: int | None, output_tokens: int | None
     price = price_of(spec)
     if price is None or input_tokens is None or output_tokens is None:
         return None
-    usd = (input_tokens * price.input + output_tokens * price.output) / 1_000_000
-    return Cost("priced", usd, price.source)
+    return Cost("priced", price.usd(input_tokens, output_tokens), price.source)

@@ -1,15 +1,31 @@
 """How full the context window is, and a word before anything leaves it."""
 
-import pytest
-from langchain_core.messages import HumanMessage
+import dataclasses
 
-from llm import tokens
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from llm import context, tokens
 from llm.catalog import ModelSpec
 from llm.context import context_parts, counter, tokens_per_turn, will_cut
-from llm.memory import STRATEGIES, Options, View, remember_everything, remember_summary, to_message
+from llm.memory import (
+    STRATEGIES,
+    SUMMARY_PROMPT,
+    SUMMARY_WORDS,
+    Options,
+    View,
+    remember_everything,
+    remember_summary,
+    summary_inputs,
+    to_message,
+    turns_to_summarise,
+    was_said,
+)
 from llm.tokens import count_message_tokens
 from llm.transcript import Transcript, Turn
-from tests.transcripts import say
+from tests.transcripts import paths, say
 
 SPEC = ModelSpec(id="m", label="M", provider="openai", model="m", open=False,
                  base_url="http://127.0.0.1:9/v1", context_window=200)
@@ -138,6 +154,58 @@ def test_tokens_are_those_of_what_would_be_sent():
     view = remember_everything(chat.path()[:2])
     sent = sum(parts(SPEC, "Be brief.", view, [HumanMessage("Who am I?")], 0).values())
     assert rows(chat)["everything"][-1] == sent
+
+
+def sent_when_asked_anew(key, turns, system, options):
+    """What the strategy itself shows at each question, a summary made whenever one is due."""
+    path = [dataclasses.replace(turn, summary=None) for turn in turns]
+    found = []
+    for number, turn in enumerate(path):
+        if turn.role != "human" or not was_said(turn):
+            continue
+        making = []
+        if key == "summary" and (folded := turns_to_summarise(path[:number], options)):
+            folded[-1].summary = "word " * SUMMARY_WORDS
+            making = SUMMARY_PROMPT.format_messages(
+                **summary_inputs("word " * SUMMARY_WORDS, folded))
+        view = STRATEGIES[key].see(path[:number], options)
+        told = view.system(system)
+        found.append(counter(SPEC)([*([SystemMessage(told)] if told.strip() else []),
+                                    *view.messages, to_message(turn), *making]))
+    return found
+
+
+@pytest.mark.parametrize("key", ["nothing", "everything", "last", "budget", "summary"])
+@given(path=paths(), system=st.sampled_from(["", "Be brief."]),
+       options=st.builds(Options, last=st.integers(0, 5), budget=st.integers(0, 120),
+                         system=st.sampled_from(["", "Be brief."]), count=st.just(counter(SPEC))))
+@settings(max_examples=40, deadline=None)
+def test_what_is_reckoned_is_what_the_strategy_itself_would_send(key, path, system, options):
+    reckoned = [row.input.tokens for row in tokens_per_turn(SPEC, system, path, options, [key])]
+    assert reckoned == sent_when_asked_anew(key, path, system, options)
+
+
+def test_a_message_is_counted_as_often_in_a_long_conversation_as_in_a_short_one(monkeypatch):
+    """Or a conversation of a thousand messages takes seconds to draw."""
+    counted = []
+    count = context.count_message_tokens
+    monkeypatch.setattr(context, "count_message_tokens",
+                        lambda spec, messages: counted.append(1) or count(spec, messages))
+    monkeypatch.setattr(context, "to_message", lambda turn: counted.append(1) or to_message(turn))
+    work = []
+    for length in (40, 80):
+        chat = say(Transcript(), *(f"Message number {n:03}" for n in range(length)))
+        counted.clear()
+        tokens_per_turn(SPEC, "", chat.path(), Options(last=4, budget=100))
+        work.append(len(counted))
+    assert work[1] <= 2 * work[0]
+
+
+def test_the_price_of_another_model_can_be_reckoned_with():
+    priced = ModelSpec(id="g", label="G", provider="openai", model="gpt-4o-mini", open=False)
+    (row,) = tokens_per_turn(SPEC, "", say(Transcript(), "Hi").path(), Options(), ["nothing"],
+                             priced_as=priced)
+    assert row.usd > 0
 
 
 def test_making_a_summary_is_counted_where_it_is_made_and_the_turns_are_left_alone():
