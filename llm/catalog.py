@@ -52,6 +52,9 @@ class ModelSpec(BaseModel):
     """Whether anyone can download the weights."""
     base_url: str | None = None
     """The service's address up to and including `/v1`; None: the provider's own."""
+    public_only: bool = False
+    """Whether its server must be on the public internet: so for what people add themselves
+    where the app is shared, lest it lead them into the network that the app runs in."""
     vision: bool = False
     context_window: int | None = Field(default=None, gt=0)
     """Tokens, prompt and reply together."""

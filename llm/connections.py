@@ -6,6 +6,7 @@ same rules hold for every model:
 - 5 s to connect, 60 s of silence at most, then two more tries where another try can
   help. Nothing is sent again once an answer has begun: it would be said, and paid, twice.
 - Redirects are errors: a request may hold a key and what people wrote.
+- A server that a person named in a shared app is reached at public addresses alone.
 - Only the headers that a chat completion needs go out.
 - A web page, a line without end and a body without end are refused as they come.
 - A connection lives as long as its reply. So there is nothing to close, nothing tied
@@ -23,6 +24,7 @@ import ssl
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -32,6 +34,7 @@ from llm import wire
 from llm.errors import BrokenReplyError, ParleyError, ServiceUnreachableError
 from llm.failures import is_about_quota, retry_after
 from llm.keys import is_loopback
+from llm.public_addresses import addresses_of, async_addresses_of
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,24 @@ _SENT_HEADERS = frozenset({
 _NO_KEEP_ALIVE = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
 
 
-def open_client(*, with_key: bool, patience: Patience | None = None) -> httpx2.Client:
-    """A client for plain calls. `with_key`: an authorization header may go out."""
+def open_client(*, with_key: bool, public_only: bool = False,
+                patience: Patience | None = None) -> httpx2.Client:
+    """A client for plain calls.
+
+    `with_key`: an authorization header may go out. `public_only`: no connection is made to
+    an address that is not on the public internet, and none through a proxy, which could.
+    """
     patience = patience or PATIENCE
-    return httpx2.Client(transport=_Transport(with_key, patience), trust_env=False,
+    return httpx2.Client(transport=_Transport(with_key, public_only, patience), trust_env=False,
                          timeout=timeouts(patience), follow_redirects=False)
 
 
-def open_async_client(*, with_key: bool, patience: Patience | None = None) -> httpx2.AsyncClient:
+def open_async_client(*, with_key: bool, public_only: bool = False,
+                      patience: Patience | None = None) -> httpx2.AsyncClient:
     """The same for asynchronous calls, from any event loop."""
     patience = patience or PATIENCE
-    return httpx2.AsyncClient(transport=_AsyncTransport(with_key, patience), trust_env=False,
+    transport = _AsyncTransport(with_key, public_only, patience)
+    return httpx2.AsyncClient(transport=transport, trust_env=False,
                               timeout=timeouts(patience), follow_redirects=False)
 
 
@@ -78,22 +88,27 @@ def timeouts(patience: Patience | None = None) -> httpx2.Timeout:
     return httpx2.Timeout(patience.silence, connect=patience.connect)
 
 
-
 class _Transport(httpx2.BaseTransport):
-    def __init__(self, with_key: bool, patience: Patience):
-        self._with_key, self._patience = with_key, patience
+    def __init__(self, with_key: bool, public_only: bool, patience: Patience):
+        self._with_key, self._public_only, self._patience = with_key, public_only, patience
         self._inner: httpx2.HTTPTransport | None = None
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         request = _with_needed_headers(request, self._with_key)
         if self._inner is None:
             self._inner = httpx2.HTTPTransport(
-                verify=_tls(), limits=_NO_KEEP_ALIVE, proxy=_proxy(request.url))
+                verify=_tls(), limits=_NO_KEEP_ALIVE,
+                proxy=None if self._public_only else _proxy(request.url))
         attempt = 0
         while True:
             watch = _Watch(request)
             try:
-                response = self._inner.handle_request(request)
+                sent = request
+                if self._public_only:
+                    with _as_connect_error():
+                        found = addresses_of(*_place(request.url))
+                    sent = _sent_to(found[attempt % len(found)], request)
+                response = self._inner.handle_request(sent)
             except BaseException as error:
                 watch.end(error)
                 pause = _pause_after_error(error, attempt, self._patience)
@@ -125,20 +140,26 @@ class _Transport(httpx2.BaseTransport):
 
 
 class _AsyncTransport(httpx2.AsyncBaseTransport):
-    def __init__(self, with_key: bool, patience: Patience):
-        self._with_key, self._patience = with_key, patience
+    def __init__(self, with_key: bool, public_only: bool, patience: Patience):
+        self._with_key, self._public_only, self._patience = with_key, public_only, patience
         self._inner: httpx2.AsyncHTTPTransport | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request = _with_needed_headers(request, self._with_key)
         if self._inner is None:
             self._inner = httpx2.AsyncHTTPTransport(
-                verify=_tls(), limits=_NO_KEEP_ALIVE, proxy=_proxy(request.url))
+                verify=_tls(), limits=_NO_KEEP_ALIVE,
+                proxy=None if self._public_only else _proxy(request.url))
         attempt = 0
         while True:
             watch = _Watch(request)
             try:
-                response = await self._inner.handle_async_request(request)
+                sent = request
+                if self._public_only:
+                    with _as_connect_error():
+                        found = await async_addresses_of(*_place(request.url))
+                    sent = _sent_to(found[attempt % len(found)], request)
+                response = await self._inner.handle_async_request(sent)
             except BaseException as error:
                 watch.end(error)
                 pause = _pause_after_error(error, attempt, self._patience)
@@ -261,6 +282,29 @@ def _with_needed_headers(request: httpx2.Request, with_key: bool) -> httpx2.Requ
     headers["accept-encoding"] = "identity"
     return httpx2.Request(request.method, request.url, headers=headers, content=request.read(),
                           extensions=request.extensions)
+
+
+@contextmanager
+def _as_connect_error() -> Iterator[None]:
+    """A name that does not resolve fails as it does in the library's own connecting."""
+    try:
+        yield
+    except OSError as error:
+        raise httpx2.ConnectError(str(error)) from error
+
+
+def _place(url: httpx2.URL) -> tuple[str, int]:
+    return url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+
+
+def _sent_to(address: str, request: httpx2.Request) -> httpx2.Request:
+    """The request with its host's address written out, so that no name is looked up again.
+
+    The Host header and the certificate's name stay those of the host.
+    """
+    return httpx2.Request(request.method, request.url.copy_with(host=address),
+                          headers=request.headers, content=request.read(),
+                          extensions={**request.extensions, "sni_hostname": _place(request.url)[0]})
 
 
 def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None:

@@ -26,9 +26,8 @@ from tokenizers import Tokenizer
 from llm import connections
 from llm.catalog import ModelSpec
 from llm.chat_models import Address, OpenChat
-from llm.errors import WeightsMissingError
 from llm.keys import SERVICES, base_url, find_key, key_variable, needs_key, where_text_goes
-from llm.local_engines import Endpoint, Engine, engine_for
+from llm.local_engines import Endpoint, engine_to_ask
 from llm.weights import tokenizer_file
 
 __all__ = [
@@ -74,8 +73,10 @@ def _openai(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
         base_url=url,
         # The library wants one even where none is sent.
         api_key=SecretStr(key or "none"),
-        http_client=connections.open_client(with_key=key is not None),
-        http_async_client=connections.open_async_client(with_key=key is not None),
+        http_client=connections.open_client(
+            with_key=key is not None, public_only=spec.public_only),
+        http_async_client=connections.open_async_client(
+            with_key=key is not None, public_only=spec.public_only),
         timeout=connections.timeouts(),
         max_retries=0,
         stream_chunk_timeout=None,
@@ -89,17 +90,16 @@ def _huggingface(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
     return OpenChat.at(
         Address(base_url(spec) or "", spec.model, find_key(spec, api_key)),
         spec.model,
-        connections.open_client(with_key=True),
-        connections.open_async_client(with_key=True),
+        connections.open_client(with_key=True, public_only=spec.public_only),
+        connections.open_async_client(with_key=True, public_only=spec.public_only),
     )
 
 
 def _local(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
-    place = _EnginePlace(spec)
-    place.engine().start()
+    engine_to_ask(spec).start()
     patience = dataclasses.replace(connections.PATIENCE, silence=LOCAL_SILENCE)
     return OpenChat.at(
-        place,
+        _EnginePlace(spec),
         spec.model,
         connections.open_client(with_key=True, patience=patience),
         connections.open_async_client(with_key=True, patience=patience),
@@ -112,20 +112,11 @@ class _EnginePlace:
 
     spec: ModelSpec
 
-    def engine(self) -> Engine:
-        """The engine. Raises `WeightsMissingError` rather than fetch gigabytes unasked."""
-        engine = engine_for(self.spec)
-        if engine.state == "absent" and self.spec.weights != "builtin":
-            raise WeightsMissingError(
-                f"The weights of {self.spec.label} are not on this machine yet. Fetch them first."
-            )
-        return engine
-
     def find(self) -> Address:
-        return self._address(self.engine().wait_ready())
+        return self._address(engine_to_ask(self.spec).wait_ready())
 
     async def afind(self) -> Address:
-        return self._address(await self.engine().ready())
+        return self._address(await engine_to_ask(self.spec).ready())
 
     def _address(self, endpoint: Endpoint) -> Address:
         return Address(endpoint.base_url, endpoint.model_name, endpoint.api_key,
