@@ -13,7 +13,7 @@ from components.figures import human_bytes
 from components.language import _
 from llm.catalog import ModelSpec
 from llm.errors import ParleyError
-from llm.local_engines import BUSY, Engine, engine_for
+from llm.local_engines import BUSY, Engine, engine_for, engine_to_ask
 from llm.weights import is_here, size_of
 
 _LABELS = {
@@ -30,11 +30,12 @@ _LABELS = {
 def wait_for_engine(spec: ModelSpec) -> None:
     """Start the model's engine and show what it does until it is ready.
 
-    Raises the `LocalModelError` that kept it from starting.
+    Raises the `LocalModelError` that kept it from starting; gigabytes are fetched from a card
+    of the Models page, never by asking a question.
     """
     if spec.engine is None:
         return
-    engine = engine_for(spec)
+    engine = engine_to_ask(spec)
     if engine.state == "ready":
         return
     engine.start()
@@ -62,7 +63,7 @@ def engine_status(spec: ModelSpec) -> None:
     engine = engine_for(spec)
     if engine.state == "ready":
         st.badge(_("Ready"), icon=":material/check:", color="green")
-    elif engine.state in ("fetching", "converting", "loading"):
+    elif engine.state in BUSY:
         st.progress(engine.progress or 0.0, text=describe(engine))
         if engine.state == "fetching":
             st.button(_("Cancel the download"), key=f"cancel-{spec.id}", on_click=engine.cancel)

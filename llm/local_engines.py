@@ -19,10 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import http.client
-import json
 import os
-import re
 import secrets
 import threading
 import time
@@ -32,29 +29,20 @@ from typing import Any, Literal
 
 import psutil
 
-from llm import paths, weights
+from llm import engine_logs, weights
 from llm.catalog import ModelSpec
 from llm.child import Child
+from llm.endpoint import Endpoint
 from llm.engine_kinds import LOCAL_ENGINES, why_it_died
 from llm.errors import EngineError, LocalModelError, OutOfMemoryError, WeightsMissingError
 from llm.weights import Progress, Weights
 
 __all__ = ["BUSY", "LOCAL_ENGINES", "Endpoint", "Engine", "Limits", "Pool", "State",
-           "engine_for", "pool", "shutdown"]
+           "engine_for", "engine_to_ask", "pool", "shutdown"]
 
 State = Literal["absent", "fetching", "converting", "loading", "ready", "failed", "ended"]
 BUSY = frozenset({"fetching", "converting", "loading"})
 """The states of an engine on its way: it will leave them by itself."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a ready engine answers."""
-
-    base_url: str
-    """Up to and including /v1."""
-    api_key: str
-    model_name: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +69,7 @@ class Engine:
         self._pool = pool
         self._life: _Life | None = None
         self._port = 0
+        self._log_name = f"{spec.engine}-{spec.id}"
 
     @property
     def state(self) -> State:
@@ -114,8 +103,7 @@ class Engine:
     @property
     def log_file(self) -> Path:
         """What the engine's process printed: never what people wrote."""
-        name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{self.spec.engine}-{self.spec.id}")
-        return paths.logs() / f"{name}-{os.getpid()}.log"
+        return engine_logs.log_file(self._log_name)
 
     def start(self) -> None:
         """Start it unless it is running or on its way. Returns at once, raises nothing."""
@@ -200,7 +188,9 @@ class _Life:
     def is_going_on(self) -> bool:
         if self.stopping.is_set() or self.state in ("absent", "failed", "ended"):
             return False
-        return self.state != "ready" or self.child.is_running
+        # A killed process closes its port before it counts as gone, and a reply that was cut
+        # off may be asked for again in between.
+        return self.state != "ready" or self.child.is_running and not self.endpoint.is_closed()
 
     def result(self) -> Endpoint:
         if self.error is not None:
@@ -272,9 +262,7 @@ class _Life:
             )
         key, name = secrets.token_urlsafe(32), self.kind.model_name(self.spec, found)
         order |= {"name": name, "api_key": key}
-        log = self.engine.log_file
-        _keep_newest(log.parent, 20)
-        log.unlink(missing_ok=True)
+        log = engine_logs.new_log(self.engine._log_name)
         # The port it had before, so that addresses given out hold; any, if that is taken.
         for port in {self.engine._port: None, 0: None}:
             with self.pool.changed:
@@ -297,7 +285,7 @@ class _Life:
         """Until the process ends, however it does, or there is no more use for it."""
         limits, unwell = self.pool.limits, 0
         while self.child.next_event(timeout=limits.look_seconds) is not None:
-            _bound(self.engine.log_file)
+            engine_logs.shorten(self.engine.log_file)
             try:
                 busy = self.busy_slots()
                 unwell = 0
@@ -324,7 +312,7 @@ class _Life:
             return False
 
     def busy_slots(self) -> int:
-        slots = _get_json(self.endpoint, "/slots")
+        slots = self.endpoint.get_json("/slots")
         return sum(slot["is_processing"] for slot in slots)
 
     def _ended(self) -> EngineError:
@@ -333,7 +321,7 @@ class _Life:
     def _why_it_died(self, found: Weights) -> LocalModelError:
         if self.stopping.is_set():
             return self._ended()
-        said = _tail(self.engine.log_file)
+        said = engine_logs.last_words(self.engine.log_file)
         return why_it_died(said, self.exit_code, self.spec, found) or EngineError(
             f"{self.spec.label} did not start. Try again; {self.engine.log_file} says more."
         )
@@ -408,6 +396,18 @@ def engine_for(spec: ModelSpec) -> Engine:
     return pool().engine_for(spec)
 
 
+def engine_to_ask(spec: ModelSpec) -> Engine:
+    """The same, for whoever has a question. Raises `WeightsMissingError`.
+
+    A question fetches no gigabytes: that is asked for by itself, with its size said.
+    """
+    engine = engine_for(spec)
+    if engine.state == "absent" and spec.weights != "builtin":
+        raise WeightsMissingError(
+            f"The weights of {spec.label} are not on this machine yet. Fetch them first.")
+    return engine
+
+
 def shutdown() -> None:
     """End all engines of this process. Does nothing if there are none."""
     if _pool is not None:
@@ -416,40 +416,3 @@ def shutdown() -> None:
 
 def _deadline(timeout: float | None) -> float:
     return time.monotonic() + (timeout if timeout is not None else 1e9)
-
-
-def _get_json(endpoint: Endpoint, path: str) -> Any:
-    host = endpoint.base_url.removeprefix("http://").removesuffix("/v1")
-    connection = http.client.HTTPConnection(host, timeout=10)
-    try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {endpoint.api_key}"})
-        response = connection.getresponse()
-        if response.status != 200:
-            raise EngineError(f"The engine answered {path} with {response.status}.")
-        return json.loads(response.read())
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise EngineError(f"The engine does not answer {path}.") from error
-    finally:
-        connection.close()
-
-
-MAX_LOG_BYTES = 1_000_000
-
-
-def _bound(log: Path) -> None:
-    """Empty a log that has grown too long. It is written in append mode, so it goes on."""
-    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
-        os.truncate(log, 0)
-
-
-def _tail(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 20_000))
-        return file.read().decode(errors="replace")
-
-
-def _keep_newest(folder: Path, count: int) -> None:
-    """Delete all but the newest logs: each run of the app leaves one for each engine."""
-    logs = sorted(folder.glob("*.log"), key=lambda log: log.stat().st_mtime)
-    for log in logs[:-count]:
-        log.unlink(missing_ok=True)

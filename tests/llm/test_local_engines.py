@@ -23,7 +23,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from llm import local_engines, weights
+from llm import engine_logs, local_engines, weights
 from llm.catalog import ModelSpec, get_model
 from llm.errors import (
     EngineError,
@@ -204,7 +204,7 @@ def test_prompt_beyond_the_window_is_an_error(
 @pytest.mark.model
 def test_window_of_the_catalog_is_true_for_each_slot(shared_pool: Pool) -> None:
     engine = shared_pool.engine_for(get_model(LLAMA))
-    slots = local_engines._get_json(engine.wait_ready(), "/slots")
+    slots = engine.wait_ready().get_json("/slots")
     assert {slot["n_ctx"] for slot in slots} == {get_model(LLAMA).context_window}
 
 
@@ -231,7 +231,7 @@ def test_log_holds_nothing_that_people_wrote(shared_pool: Pool, model_id: str) -
 
 @pytest.mark.model
 def test_log_stays_bounded(new_pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_engines, "MAX_LOG_BYTES", 1000)
+    monkeypatch.setattr(engine_logs, "MAX_BYTES", 1000)
     engine = new_pool(look_seconds=0.1).engine_for(get_model(LLAMA))
     engine.wait_ready()
     with engine.log_file.open("a") as log:
