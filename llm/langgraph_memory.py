@@ -25,8 +25,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StateSnapshot
 
 from llm.chains import without_blank_system
+
+MAX_STEPS = 30
+"""Of a thread, before it is begun anew: a checkpointer keeps the state after each step, with
+all messages so far. An answer takes three."""
 
 
 class ChatState(MessagesState):
@@ -58,15 +63,17 @@ def build_langgraph_chain(graph: CompiledStateGraph, thread_id: str) -> Runnable
 
     The thread remembers by itself: `history` is only compared with what it holds.
     Where the two differ (another branch is shown, a reply was stopped, the process was
-    started anew) the thread is first made to hold `history`.
+    started anew) the thread is first made to hold `history`. So it is after `MAX_STEPS` too.
     """
 
     async def stream(inputs: AsyncIterator[dict[str, Any]],
                      config: RunnableConfig) -> AsyncIterator[str]:
         async for given in inputs:
             thread = _in_thread(config, thread_id)
-            held = (await graph.aget_state(thread)).values.get("messages", [])
-            if not _same_words(held, given["history"]):
+            state = await graph.aget_state(thread)
+            if _is_long(state):
+                await graph.checkpointer.adelete_thread(thread_id)
+            if not _holds(state, given["history"]):
                 await graph.aupdate_state(thread, _replacing(given["history"]))
             async for message, _ in graph.astream(_new(given), thread, stream_mode="messages"):
                 yield message.text
@@ -75,8 +82,10 @@ def build_langgraph_chain(graph: CompiledStateGraph, thread_id: str) -> Runnable
                          config: RunnableConfig) -> Iterator[str]:
         for given in inputs:
             thread = _in_thread(config, thread_id)
-            held = graph.get_state(thread).values.get("messages", [])
-            if not _same_words(held, given["history"]):
+            state = graph.get_state(thread)
+            if _is_long(state):
+                graph.checkpointer.delete_thread(thread_id)
+            if not _holds(state, given["history"]):
                 graph.update_state(thread, _replacing(given["history"]))
             for message, _ in graph.stream(_new(given), thread, stream_mode="messages"):
                 yield message.text
@@ -96,6 +105,12 @@ def _replacing(history: Sequence[BaseMessage]) -> dict[str, Any]:
     return {"messages": [RemoveMessage(REMOVE_ALL_MESSAGES), *history]}
 
 
-def _same_words(held: Sequence[BaseMessage], history: Sequence[BaseMessage]) -> bool:
+def _is_long(state: StateSnapshot) -> bool:
+    return bool(state.metadata) and state.metadata["step"] >= MAX_STEPS
+
+
+def _holds(state: StateSnapshot, history: Sequence[BaseMessage]) -> bool:
+    """Whether a thread in this state will go on from just these messages."""
+    held = [] if _is_long(state) else state.values.get("messages", [])
     return [(message.type, message.content) for message in held] == [
         (message.type, message.content) for message in history]

@@ -1,10 +1,12 @@
 """LangGraph's threads: they remember by themselves, and follow the branch that is shown."""
 
+import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 
 from llm.catalog import ModelSpec
-from llm.langgraph_memory import build_langgraph_chain, build_langgraph_chat
+from llm.langgraph_memory import MAX_STEPS, build_langgraph_chain, build_langgraph_chat
 from llm.replies import start_reply
 
 SPEC = ModelSpec(id="scripted", label="Scripted", provider="openai", model="scripted", open=False,
@@ -79,3 +81,18 @@ def test_the_thread_is_not_written_anew_when_it_holds_the_history_already(monkey
     monkeypatch.setattr(graph, "update_state", None)
     chain.invoke(inputs("Who am I?", "I am Ada.", "one"))
     assert model.sent[-1] == ["Be brief.", "I am Ada.", "one", "Who am I?"]
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+async def test_a_long_thread_is_begun_anew_and_forgets_nothing(way):
+    """A checkpointer keeps every state that a thread ever had: a gigabyte in a long chat."""
+    model, saver, history = Recording(sent=[], responses=["Yes."]), InMemorySaver(), []
+    chain = build_langgraph_chain(build_langgraph_chat(model, saver), "1")
+    kept = []
+    for number in range(40):
+        given = inputs(f"Question {number}", *history)
+        said = chain.invoke(given) if way == "invoke" else await chain.ainvoke(given)
+        assert model.sent[-1] == ["Be brief.", *history, f"Question {number}"]
+        history += [f"Question {number}", said]
+        kept.append(len(list(saver.list(None))))
+    assert max(kept) <= MAX_STEPS + 5
