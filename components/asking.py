@@ -9,6 +9,7 @@ from langchain_core.language_models import LanguageModelLike
 
 from components.engines import wait_for_engine
 from components.keys import key_for
+from components.limits import count_message
 from llm.catalog import ModelSpec
 from llm.providers import bind_settings, create_chat_model
 
@@ -16,7 +17,9 @@ from llm.providers import bind_settings, create_chat_model
 def ready_model(spec: ModelSpec, settings: Mapping[str, Any]) -> LanguageModelLike:
     """The chat model with its settings bound; shows a local engine's progress while it starts.
 
-    Raises a `ParleyError`: no key, no weights, an engine that does not start.
+    It counts as one reply asked for. Raises a `ParleyError`: too many of those, no key, no
+    weights, an engine that does not start.
     """
+    count_message()
     wait_for_engine(spec)
     return bind_settings(create_chat_model(spec, api_key=key_for(spec)), spec, settings)

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from components import session
+from components import session, sharing
 from components.engines import engine_status
 from components.keys import enter_key
 from components.language import _
@@ -110,13 +110,25 @@ _OWN_KINDS = {
     "llama.cpp": "A GGUF file, by Hub id or path",
     "transformers": "A Hugging Face checkpoint, by Hub id or path",
 }
+_BY_URL = ("openai", "huggingface")
+_LOCAL = ("llama.cpp", "transformers")
+
+
+def _own_kinds() -> list[str]:
+    """The kinds that people may add here, as the operator has it."""
+    return [kind for kind in _OWN_KINDS
+            if (kind not in _BY_URL or sharing.may_add_servers())
+            and (kind not in _LOCAL or sharing.may_add_local_models())]
 
 
 def add_own_model() -> None:
     """Draw the form that adds a model of the person's own to this session."""
-    kind = st.selectbox(_("What is it?"), list(_OWN_KINDS), key="own-kind",
+    if sharing.is_shared():
+        st.caption(_("This Parley is shared, so not everything can be added here. Its operator "
+                     "can add any model to the catalog."))
+    kind = st.selectbox(_("What is it?"), _own_kinds(), key="own-kind",
                         format_func=lambda name: _(_OWN_KINDS[name]))
-    by_url, local = kind in ("openai", "huggingface"), kind in ("llama.cpp", "transformers")
+    by_url, local = kind in _BY_URL, kind in _LOCAL
     with st.form("own-model", border=False):
         url = st.text_input(_("Address, up to and including /v1"),
                             placeholder="http://127.0.0.1:8000/v1") if by_url else None
@@ -130,14 +142,17 @@ def add_own_model() -> None:
 
 
 def _add(kind: str, name: str, url: str | None, file: str | None, vision: bool) -> None:
+    if kind not in _own_kinds():
+        # No page offers it: Streamlit passes on any word that comes over the WebSocket.
+        return
     # The same model added twice is one entry; a digest keeps the id within the catalog's form.
     digest = hashlib.sha256(f"{kind} {name} {url} {file}".encode()).hexdigest()[:12]
-    is_local = kind in ("llama.cpp", "transformers")
-    local = {"engine": kind, "weights": name, "file": file} if is_local else {}
+    local = {"engine": kind, "weights": name, "file": file} if kind in _LOCAL else {}
     provider = "local" if local else "huggingface" if kind == "providers" else kind
     try:
         spec = ModelSpec(id=f"own-{digest}", label=name or "?", provider=provider, model=name,
-                         open=kind != "openai", base_url=url, vision=vision, **local)
+                         open=kind != "openai", base_url=url, vision=vision,
+                         public_only=sharing.is_shared(), **local)
     except ValidationError as error:
         st.error(_("That cannot be used: {reason}.").format(reason=error.errors()[0]["msg"]))
         return

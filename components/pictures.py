@@ -5,17 +5,22 @@ Knows `llm.images`, and no model by name.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import streamlit as st
 
 from components.figures import human_bytes
 from components.language import _
+from components.limits import check_room, count_pictures
 from llm.catalog import ModelSpec
 from llm.errors import PictureError
 from llm.images import MAX_PICTURES, Picture, read_images
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp", "gif", "heic", "heif")
+
+_READ = "read_pictures"
+"""The session's key for the digests of the files last read, and the pictures in them."""
 
 
 def take_pictures() -> list[Picture]:
@@ -28,10 +33,26 @@ def take_pictures() -> list[Picture]:
         shot = st.camera_input(_("Take a photo"), key="camera")
     data = [file.getvalue() for file in (*files, *([shot] if shot else []))]
     try:
-        return read_images(data)
+        return accept(data)
     except PictureError as error:
         st.error(str(error), icon=":material/broken_image:")
         return []
+
+
+def accept(files: Sequence[bytes]) -> list[Picture]:
+    """The pictures in those files, safe to send, and counted against the person's limits.
+
+    Raises a `PictureError`.
+    """
+    digests = tuple(hashlib.sha256(data).hexdigest() for data in files)
+    # Each run of the page finds the same files again; unpacking them is what takes long.
+    known, pictures = st.session_state.get(_READ, ((), []))
+    if digests != known:
+        count_pictures(digests)
+        pictures = read_images(files)
+        st.session_state[_READ] = digests, pictures
+    check_room(pictures)
+    return list(pictures)
 
 
 def show_picture(picture: Picture) -> None:

@@ -16,12 +16,11 @@ from components.conversation import MAX_CHARACTERS
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _
-from components.pictures import EXTENSIONS, blindness
+from components.pictures import EXTENSIONS, accept, blindness
 from components.reply import show_outcome
 from components.text import show_text
 from components.what_ran import show_what_ran
 from llm.errors import CannotSeeError, ParleyError
-from llm.images import read_images
 from llm.keys import where_text_goes
 from llm.race import Contender, Pane, Race
 from llm.replies import Reply
@@ -52,7 +51,7 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
             st.info(_("Write something to ask."))
             return race
         try:
-            pictures = read_images([file.getvalue() for file in files]) if files else []
+            pictures = accept([file.getvalue() for file in files])
         except ParleyError as error:
             st.error(str(error))
             show_text(text, by_person=True)

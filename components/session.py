@@ -65,6 +65,14 @@ def has_raced() -> bool:
                for pane in known.panes)
 
 
+def held_pictures() -> set[str]:
+    """The pictures in this session's conversations and races, by their SHA-256."""
+    chats = [*st.session_state.get(_TRANSCRIPTS, {}).values(),
+             *(pane.chat for race in st.session_state.get(_RACES, {}).values()
+               for pane in race.panes)]
+    return {picture.sha256 for chat in chats for turn in chat for picture in turn.pictures}
+
+
 def replace_race(contenders: Sequence[Contender], *, blind: bool) -> Race:
     """A new race of these contenders. What still runs in the old one is stopped."""
     old = st.session_state.setdefault(_RACES, {}).pop((tuple(contenders), blind), None)

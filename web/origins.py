@@ -57,9 +57,9 @@ class OwnOriginOnly:
     def is_ours(self, host: str, server: tuple[str, int | None] | None) -> bool:
         """Whether a request to the name `host` that came in at `server` is meant for us."""
         name = _name(host)
-        if _is_loopback(name) or name in self._hosts:
+        if is_loopback_name(name) or name in self._hosts:
             return True
-        return not self._hosts and not (server and _is_loopback(server[0]))
+        return not self._hosts and not (server and is_loopback_name(server[0]))
 
 
 def is_same_origin(headers: Headers) -> bool:
@@ -83,7 +83,8 @@ def _name(host: str) -> str:
         return ""
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback_name(name: str) -> bool:
+    """Whether a host name or address means this machine."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

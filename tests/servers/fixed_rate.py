@@ -48,7 +48,7 @@ class FixedRate(Answer):
 
     def answer(self, request: Request) -> None:
         model, messages = request.json["model"], request.json["messages"]
-        question = messages[-1]["content"]
+        question = text_of(messages[-1])
         self.server.begin(model, question)
         try:
             self._say(self.server.script(model, question).split(" "), messages)
@@ -62,13 +62,21 @@ class FixedRate(Answer):
             # By the clock from the start, so that small delays do not add up.
             time.sleep(max(0.0, due + number / self.server.rate - time.perf_counter()))
             self.token(token if number == 0 else " " + token)
-        prompt = sum(len(message["content"].split()) for message in messages)
+        prompt = sum(len(text_of(message).split()) for message in messages)
         self.token("", "stop")
         self.event({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m",
                     "choices": [], "usage": {
                         "prompt_tokens": prompt, "completion_tokens": len(tokens),
                         "total_tokens": prompt + len(tokens)}})
         self.raw(b"data: [DONE]\n\n")
+
+
+def text_of(message: dict) -> str:
+    """What a message says, less its pictures."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    return " ".join(part["text"] for part in content if part["type"] == "text")
 
 
 @contextmanager
