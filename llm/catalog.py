@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from llm.errors import InvalidCatalogError, UnknownModelError
+from llm.image_tokens import IMAGE_TOKEN_RULES
 
 SHIPPED = Path(__file__).with_name("catalog.toml")
 MAX_FILE_BYTES = 1_000_000
@@ -56,6 +57,8 @@ class ModelSpec(BaseModel):
     """Whether its server must be on the public internet: so for what people add themselves
     where the app is shared, lest it lead them into the network that the app runs in."""
     vision: bool = False
+    image_tokens: str | None = None
+    """What a picture costs it: a key of `llm.image_tokens.IMAGE_TOKEN_RULES`; None: not known."""
     context_window: int | None = Field(default=None, gt=0)
     """Tokens, prompt and reply together."""
     license: str | None = None
@@ -75,6 +78,13 @@ class ModelSpec(BaseModel):
     unsupported_settings: tuple[Setting, ...] = ()
     """Settings that the service refuses or ignores for this model."""
     default_temperature: float = Field(default=0.7, ge=0, le=2)
+
+    @field_validator("image_tokens")
+    @classmethod
+    def _is_known_rule(cls, rule: str | None) -> str | None:
+        if rule is not None and rule not in IMAGE_TOKEN_RULES:
+            raise ValueError(f"must be one of {', '.join(IMAGE_TOKEN_RULES)}")
+        return rule
 
     @field_validator("base_url")
     @classmethod

@@ -5,17 +5,22 @@ It never fetches anything, and says of each count whether it was measured.
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
+from PIL import Image
 from tokenizers import Tokenizer
 
 from llm.catalog import ModelSpec
+from llm.image_tokens import estimate_image_tokens
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ _tokenizers: dict[ModelSpec, Tokenizer] = {}
 
 def count_tokens(spec: ModelSpec, text: str) -> TokenCount:
     """The tokens of a text standing alone, without a chat template's."""
-    tokenizer = _tokenizer_of(spec)
+    tokenizer = tokenizer_of(spec)
     # A page counts the same conversation each time it is drawn. The texts themselves are
     # not held on to: they are people's.
     name = f"{spec.id} {spec.model}" if tokenizer is not None else ""
@@ -63,17 +68,26 @@ def count_message_tokens(spec: ModelSpec, messages: Sequence[BaseMessage]) -> To
     """The tokens of messages as sent, an estimate of the chat template's share included."""
     total = TokenCount(0, True)
     for message in messages:
-        pictures = [block for block in message.content if isinstance(block, dict)
-                    and block.get("type") in ("image", "image_url")] \
-            if isinstance(message.content, list) else []
         total += count_tokens(spec, message.text)
         total += TokenCount(MESSAGE_OVERHEAD, True)
-        if pictures:
-            total += TokenCount(count_tokens_approximately([HumanMessage(pictures)]), False)
+        if isinstance(message.content, list):
+            for block in message.content:
+                if isinstance(block, dict) and block.get("type") in ("image", "image_url"):
+                    total += TokenCount(_count_picture(spec, block), False)
     return total
 
 
-def _tokenizer_of(spec: ModelSpec) -> Tokenizer | None:
+def _count_picture(spec: ModelSpec, block: dict[str, Any]) -> int:
+    """By the rule that the model's maker publishes, where the catalog names it."""
+    head, _comma, data = block.get("image_url", {}).get("url", "").partition("base64,")
+    if spec.image_tokens is None or not head.startswith("data:"):
+        return count_tokens_approximately([HumanMessage([block])], extra_tokens_per_message=0)
+    with Image.open(io.BytesIO(base64.b64decode(data)), formats=["PNG", "JPEG"]) as image:
+        return estimate_image_tokens(image, spec.image_tokens)
+
+
+def tokenizer_of(spec: ModelSpec) -> Tokenizer | None:
+    """The model's own tokenizer, or None where it is not on this machine as a file."""
     if spec not in _tokenizers:
         tokenizer = _look_for_tokenizer(spec, int(time.monotonic() // LOOK_AGAIN_SECONDS))
         if tokenizer is None:

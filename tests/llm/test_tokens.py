@@ -34,8 +34,8 @@ def by_words(looked, monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "tokenizer_file", lambda spec: looked.append(spec) or file)
 
 
-def spec(id="m"):
-    return ModelSpec(id=id, label="M", provider="huggingface", model="org/m", open=True)
+def spec(id="m", **more):
+    return ModelSpec(id=id, label="M", provider="huggingface", model="org/m", open=True, **more)
 
 
 def test_without_a_tokenizer_a_count_is_an_estimate_and_says_so(looked):
@@ -57,6 +57,15 @@ def test_a_picture_is_always_an_estimate(by_words):
                             {"type": "text", "text": "one"}])
     count = count_message_tokens(spec(), [message])
     assert count.tokens > 50 and not count.measured
+
+
+def test_a_picture_costs_what_the_models_maker_publishes_where_that_is_known(by_words):
+    pictures = [HumanMessage([{"type": "image_url", "image_url": {"url": picture.data_url}}])
+                for picture in PICTURES]
+    counts = [count_message_tokens(spec(image_tokens="gemma3"), [message]).tokens
+              for message in pictures]
+    assert set(counts) == {256 + MESSAGE_OVERHEAD}
+    assert count_message_tokens(spec(image_tokens="none"), pictures[:1]).tokens == MESSAGE_OVERHEAD
 
 
 def test_a_tokenizer_is_looked_for_once_however_many_messages_are_counted(by_words, looked):
