@@ -3,17 +3,17 @@
     converse(transcript, answer, starters=("…",))
 
 A page says only how a question is answered. Editing and asking again make new
-branches of the transcript; nothing that was said is lost. Knows no model and no
-prompt.
+branches of the transcript; nothing that was said is lost, and what is finished is
+kept (`components.kept`). Knows no model and no prompt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import streamlit as st
 
-from components import session
+from components import kept
 from components.browser import copy_button, read_aloud_button
 from components.language import _
 from components.pictures import show_picture
@@ -31,7 +31,11 @@ SHOWN_TURNS = 20
 MAX_CHARACTERS = 200_000
 """A message longer than this is a file, and no model here reads it whole."""
 
-Answer = Callable[[Turn], Reply]
+SAVING_SECONDS = 10
+"""How long the page waits to hear whether a reply that has ended could be kept."""
+
+OnEnd = Callable[[Reply], Awaitable[None] | None]
+Answer = Callable[[Turn, OnEnd], Reply]
 
 
 def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
@@ -39,14 +43,14 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
              unseen: Callable[[Turn], bool] = lambda turn: False) -> None:
     """Draw the conversation and its box, and have a new question answered by `answer`.
 
-    `answer` gets the human turn and returns its running reply, or raises a
-    `ParleyError`. `starters` are offered while nothing has been said; `pictures` go with
-    the next message, unless the conversation has them already. Turns that the
-    model does not see any more, says `unseen`, are marked.
+    `answer` gets the human turn, and what `start_reply` is to do `on_end`; it returns the
+    running reply, or raises a `ParleyError`. `starters` are offered while nothing has been
+    said; `pictures` go with the next message, unless the conversation has them already.
+    Turns that the model does not see any more, says `unseen`, are marked.
     """
-    message = st.chat_input(_("Your message"), key=f"box-{chat.id}", max_chars=MAX_CHARACTERS)
-    if message and message.strip():
-        ask(chat, message, pictures)
+    box = f"box-{chat.id}"
+    st.chat_input(_("Your message"), key=box, max_chars=MAX_CHARACTERS, on_submit=_ask_from_box,
+                  args=(chat, box, pictures))
     if not chat.turns and starters:
         _offer_starters(chat, starters)
     turns = chat.path()
@@ -54,15 +58,42 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
     for turn in turns[first:]:
         _show_turn(chat, turn, is_unseen=unseen(turn))
     if turns and turns[-1].role == "human":
-        _answer(chat, turns[-1], answer)
+        if kept.was_left_open(turns[-1]):
+            _offer_answer(turns[-1])
+        else:
+            _answer(chat, turns[-1], answer)
     st.session_state[f"drawn-{chat.id}"] = len(chat.path()) - first
+    _show_whether_kept(chat)
+
+
+def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> None:
+    message = st.session_state[box]
+    if message and message.strip():
+        ask(chat, message, pictures)
 
 
 def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
     """Put a question, with those of the pictures that the conversation does not have yet."""
     _stop_running(chat)
     had = {picture.sha256 for turn in chat for picture in turn.pictures}
-    chat.append("human", message, pictures=[p for p in pictures if p.sha256 not in had])
+    kept.keep(chat, chat.append("human", message,
+                                pictures=[p for p in pictures if p.sha256 not in had]))
+
+
+def _offer_answer(question: Turn) -> None:
+    """Of a question that was found without an answer, asked anew only if the person says so."""
+    st.caption(_("This question has no answer here. If its reply is still on its way elsewhere, "
+                 "reload the page in a moment."))
+    st.button(_("Answer it now"), key=f"answer-{question.id}", icon=":material/send:",
+              on_click=kept.answer_after_all, args=(question,))
+
+
+def _show_whether_kept(chat: Transcript) -> None:
+    last = chat.last
+    if last is not None and last.reply is not None:
+        last.reply.wait(SAVING_SECONDS)
+    if problem := kept.problem(chat):
+        st.warning(problem, icon=":material/save:")
 
 
 def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
@@ -72,12 +103,14 @@ def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
     for _turn in range(st.session_state.get(f"drawn-{chat.id}", 0)):
         st.empty()
     with bubble:
+        turn = Turn("ai", parent_id=question.id)
         try:
-            reply = answer(question)
+            turn.reply = answer(question, kept.when_ended(chat, turn))
+            chat.add(turn)
         except ParleyError as error:
             # Kept as a failed reply: it has no text, so it never enters a history.
-            reply = Reply.failed("", error)
-        turn = chat.add(Turn("ai", parent_id=question.id, reply=reply))
+            turn.reply = Reply.failed("", error)
+            kept.keep(chat, chat.add(turn))
         _show_answer(chat, turn)
 
 
@@ -126,7 +159,7 @@ def _show_answer(chat: Transcript, turn: Turn) -> None:
         st.button(_("Try again"), key=f"again-{turn.id}", icon=":material/refresh:",
                   type="tertiary", on_click=_ask_again, args=(chat, turn))
         if reply.text:
-            st.feedback("thumbs", key=f"thumbs-{turn.id}", on_change=_rate, args=(turn,),
+            st.feedback("thumbs", key=f"thumbs-{turn.id}", on_change=_rate, args=(chat, turn),
                         default=None if turn.rating is None else int(turn.rating > 0))
             copy_button(reply.text, key=f"copy-{turn.id}")
             read_aloud_button(reply.text, key=f"speak-{turn.id}")
@@ -146,8 +179,8 @@ def _pick_version(chat: Transcript, turn: Turn) -> None:
         if step > 0:
             st.caption(_("{n} of {m}").format(n=number + 1, m=len(versions)))
         st.button(label, key=f"version-{step}-{turn.id}", icon=f":material/{icon}:",
-                  type="tertiary", disabled=not there, on_click=chat.show,
-                  args=(versions[number + step] if there else turn,))
+                  type="tertiary", disabled=not there, on_click=_show_version,
+                  args=(chat, versions[number + step] if there else turn))
 
 
 def _offer_starters(chat: Transcript, starters: Sequence[str]) -> None:
@@ -191,15 +224,15 @@ def _edit(chat: Transcript, turn: Turn) -> None:
     draft = st.session_state[f"draft-{turn.id}"]
     if draft.strip() and draft != turn.content:
         _stop_running(chat)
-        chat.branch(turn, draft)
+        kept.keep(chat, chat.branch(turn, draft))
 
 
-def _rate(turn: Turn) -> None:
+def _show_version(chat: Transcript, turn: Turn) -> None:
+    chat.show(turn)
+    kept.keep_shown(chat)
+
+
+def _rate(chat: Transcript, turn: Turn) -> None:
     thumbs = st.session_state[f"thumbs-{turn.id}"]
     turn.rating = None if thumbs is None else (1 if thumbs else -1)
-
-
-def new_conversation_button(stage: str) -> None:
-    """Draw the button in the sidebar that begins a stage's conversation anew."""
-    st.sidebar.button(_("New conversation"), icon=":material/add_comment:",
-                      on_click=session.replace_transcript, args=(stage, Transcript()))
+    kept.keep(chat, turn)

@@ -1,12 +1,13 @@
 """What one browser tab holds, each session key named once.
 
 A tab's session is Streamlit's: another tab has another. Nothing here is shared
-between people, and nothing of it is written anywhere.
+between people, and nothing of it is written anywhere; `components.kept` does that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -20,19 +21,44 @@ _TYPED_KEYS = "typed_keys"
 _OWN_MODELS = "own_models"
 _RACES = "races"
 _VOTES = "votes"
+_KEEPING = "keeping"
 
 
-def transcript(stage: str) -> Transcript:
-    """The conversation of a stage, the same object until it is replaced."""
-    return st.session_state.setdefault(_TRANSCRIPTS, {}).setdefault(stage, Transcript())
+@dataclass
+class Keeping:
+    """What this session knows of what is kept. A reply that ends writes here from its thread."""
+
+    nothing: bool = False
+    """Whether the person wants nothing written, as far as was last heard."""
+    private: set[str] = field(default_factory=set)
+    """Conversations of which something was said while nothing was to be kept: ids."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """Conversation's id -> the sentence why the last of it is not kept."""
+    last_shown: dict[str, str] = field(default_factory=dict)
+    """Stage -> the conversation that is kept as the one to begin with next time."""
+    left_open: set[str] = field(default_factory=set)
+    """Questions that had no answer when their conversation was opened: turns' ids."""
+
+
+def keeping() -> Keeping:
+    """This session's, the same object as long as it lasts."""
+    return st.session_state.setdefault(_KEEPING, Keeping())
+
+
+def transcript(stage: str, begin: Callable[[str], Transcript]) -> Transcript:
+    """The conversation of a stage, the same object until it is replaced.
+
+    `begin` is asked for the first one, by the stage.
+    """
+    transcripts = st.session_state.setdefault(_TRANSCRIPTS, {})
+    if stage not in transcripts:
+        transcripts[stage] = begin(stage)
+    return transcripts[stage]
 
 
 def replace_transcript(stage: str, new: Transcript) -> None:
-    """Show another conversation in a stage. A reply that still runs in the old one is stopped."""
-    for turn in transcript(stage).turns.values():
-        if turn.reply is not None:
-            turn.reply.stop()
-    st.session_state[_TRANSCRIPTS][stage] = new
+    """Show another conversation in a stage."""
+    st.session_state.setdefault(_TRANSCRIPTS, {})[stage] = new
 
 
 def typed_keys() -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from components import session
 from components.asking import ready_model
-from components.conversation import converse, new_conversation_button
+from components.conversation import converse
+from components.conversations import pick_conversation
 from components.language import _
 from components.picker import pick_model, pick_settings
 from llm import build_chat_chain, start_reply
@@ -17,16 +17,16 @@ st.markdown(_("It looks like a conversation, but the model gets **only your last
 
 spec = pick_model()
 settings = pick_settings(spec, system=CHAT_SYSTEM)
-chat = session.transcript("chatbot")
-new_conversation_button("chatbot")
+chat = pick_conversation("chatbot")
 
 
-def answer(question):
+def answer(question, on_end):
     system = settings["system"]
     history = remember_nothing(chat.path_to(question)[:-1]).messages
     chain = build_chat_chain(ready_model(spec, settings))
     return start_reply(chain, {"system": system, "history": history,
-                               "message": [to_message(question)]}, spec, settings=settings)
+                               "message": [to_message(question)]}, spec, settings=settings,
+                       on_end=on_end)
 
 
 converse(chat, answer,

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from components import session
 from components.asking import ready_model
 from components.context_gauge import show_context
-from components.conversation import converse, new_conversation_button
+from components.conversation import converse
+from components.conversations import pick_conversation
 from components.language import _
 from components.picker import pick_model, pick_settings
 from llm import build_chat_chain, start_reply
@@ -18,16 +18,16 @@ st.markdown(_("The model itself remembers nothing. The **whole conversation is s
 
 spec = pick_model()
 settings = pick_settings(spec, system=CHAT_SYSTEM)
-chat = session.transcript("memory")
-new_conversation_button("memory")
+chat = pick_conversation("memory")
 gauge = st.empty()
 
 
-def answer(question):
+def answer(question, on_end):
     history = remember_everything(chat.path_to(question)[:-1]).messages
     chain = build_chat_chain(ready_model(spec, settings))
     return start_reply(chain, {"system": settings["system"], "history": history,
-                               "message": [to_message(question)]}, spec, settings=settings)
+                               "message": [to_message(question)]}, spec, settings=settings,
+                       on_end=on_end)
 
 
 converse(chat, answer,

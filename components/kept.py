@@ -1,0 +1,256 @@
+"""What is kept of the conversations: each turn as it ends, for the person whose it is.
+
+    reply = start_reply(…, on_end=when_ended(chat, turn))     # saved when it has ended
+    keep(chat, turn)                                          # saved now
+
+Where the database fails, the chat goes on with what the session holds: `problem` is the
+sentence to show. Nothing here draws. The one place where the store is opened, and its
+errors are caught.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import streamlit as st
+
+from components import session
+from components.owner import current_owner
+from llm import paths
+from llm.errors import StorageError, UnknownConversationError
+from llm.replies import Reply
+from llm.transcript import Transcript, Turn
+from storage import Store, open_store
+
+log = logging.getLogger("components.kept")
+
+REOPENING_SECONDS = 30
+"""How long a store that could not be opened is left alone. Each try may take seconds."""
+
+SETTINGS, NOTHING = "settings", "keep nothing"
+LAST_SHOWN = "last shown"
+"""Kinds of records, and a key of the first. A record of LAST_SHOWN is by its stage."""
+
+# (owner, conversation's id, turn's id) -> an answer that some session of this process waits
+# for or has: who reloads the page in mid-reply finds it again. Held by its reply's run.
+_answers: WeakValueDictionary[tuple[str, str, str], Turn] = WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class _NotOpened:
+    reason: str
+    at: float
+
+
+def _is_of_use(opened: Store | _NotOpened) -> bool:
+    return isinstance(opened, Store) or time.monotonic() < opened.at + REOPENING_SECONDS
+
+
+@st.cache_resource(show_spinner=False, validate=_is_of_use)
+def _opened(where: str) -> Store | _NotOpened:
+    try:
+        return open_store()
+    except StorageError as error:
+        return _NotOpened(str(error), time.monotonic())
+
+
+def store() -> Store:
+    """The process's store. Raises `StorageError` where it cannot be opened."""
+    opened = _opened(os.environ.get("PARLEY_DATABASE_URL") or str(paths.home()))
+    if isinstance(opened, _NotOpened):
+        raise StorageError(opened.reason)
+    return opened
+
+
+# ── Saving ───────────────────────────────────────────────────────────────────────────
+
+
+def when_ended(chat: Transcript, turn: Turn) -> Callable[[Reply], Awaitable[None]]:
+    """What saves the AI turn `turn` when its reply has ended: `on_end` of `start_reply`.
+
+    The page may be gone by then.
+    """
+    _answers[current_owner(), chat.id, turn.id] = turn
+    save = _saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))
+
+    def on_end(reply: Reply) -> Awaitable[None]:
+        turn.reply = reply
+        return asyncio.to_thread(save)
+
+    return on_end
+
+
+def keep(chat: Transcript, turn: Turn) -> None:
+    """Save a finished turn, or what has changed in it. One whose reply runs is saved later."""
+    if turn.reply is None or not turn.reply.is_running:
+        _saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))()
+
+
+def keep_shown(chat: Transcript) -> None:
+    """Save which versions are shown."""
+    def write(kept: Store, owner: str) -> None:
+        try:
+            kept.save_shown(owner, chat)
+        except UnknownConversationError:
+            pass  # Nothing of it could be saved yet, or another tab has deleted it.
+
+    _saving(chat, write)()
+
+
+def problem(chat: Transcript) -> str | None:
+    """Why the last of a conversation is not kept, as a sentence to show; None if it is."""
+    return session.keeping().problems.get(chat.id)
+
+
+def _saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[], None]:
+    """`write`, for any thread: done unless nothing is to be kept, its failure noted."""
+    keeping, owner = session.keeping(), current_owner()
+    try:
+        kept = store()
+    except StorageError as error:
+        reason = str(error)
+        return lambda: None if _is_private(chat, keeping) else keeping.problems.update(
+            {chat.id: reason})
+
+    def save() -> None:
+        try:
+            # Asked at the end: the person may have changed it while the reply came.
+            keeping.nothing = _wants_nothing(kept, owner)
+            if _is_private(chat, keeping):
+                return
+            if keeping.last_shown.get(chat.stage) != chat.id:
+                kept.put_record(owner, LAST_SHOWN, chat.stage, chat.id)
+                keeping.last_shown[chat.stage] = chat.id
+            write(kept, owner)
+            keeping.problems.pop(chat.id, None)
+        except StorageError as error:
+            if not _is_private(chat, keeping):
+                keeping.problems[chat.id] = str(error)
+        except Exception:
+            log.exception("A turn was not kept")  # In a reply's thread nobody else would say so.
+            raise
+
+    return save
+
+
+def _is_private(chat: Transcript, keeping: session.Keeping) -> bool:
+    """Whether a conversation must not be written: some of it was said while nothing was kept."""
+    if keeping.nothing:
+        keeping.private.add(chat.id)
+    return chat.id in keeping.private
+
+
+# ── Keeping nothing ──────────────────────────────────────────────────────────────────
+
+
+def keeps_nothing() -> bool:
+    """Whether the person wants nothing written, in whichever tab that was said."""
+    keeping = session.keeping()
+    try:
+        keeping.nothing = _wants_nothing(store(), current_owner())
+    except StorageError:
+        pass
+    return keeping.nothing
+
+
+def keep_nothing(wanted: bool) -> None:
+    """From now on write nothing, or again. The choice itself is remembered.
+
+    Raises `StorageError` where it cannot be; it then holds for this session.
+    """
+    session.keeping().nothing = wanted
+    if wanted:
+        store().put_record(current_owner(), SETTINGS, NOTHING, True)
+    else:
+        store().delete_records(current_owner(), SETTINGS, [NOTHING])
+
+
+def _wants_nothing(kept: Store, owner: str) -> bool:
+    return NOTHING in kept.records(owner, SETTINGS)
+
+
+# ── Opening ──────────────────────────────────────────────────────────────────────────
+
+
+def last_conversation(stage: str) -> Transcript:
+    """The conversation to begin a visit of a stage with: the last one there, else a new one."""
+    new = Transcript(stage=stage)
+    if keeps_nothing():
+        return new
+    with _noted(new):
+        last = store().records(current_owner(), LAST_SHOWN).get(stage)
+        if last is not None:
+            return load(last)
+    return new
+
+
+def load(conversation_id: str) -> Transcript:
+    """One of the person's conversations, with the answers that are under way.
+
+    Raises `StorageError`.
+    """
+    owner = current_owner()
+    # Looked up first: one that ends meanwhile is then in the store.
+    under_way = [turn for (whose, chat_id, _turn), turn in list(_answers.items())
+                 if (whose, chat_id) == (owner, conversation_id)]
+    chat = store().load(owner, conversation_id)
+    for turn in under_way:
+        if turn.reply is not None and turn.id not in chat.turns and turn.parent_id in chat.turns:
+            chat.add(turn)
+    answered = {turn.parent_id for turn in chat.turns.values()}
+    session.keeping().left_open.update(
+        turn.id for turn in chat.turns.values()
+        if turn.role == "human" and turn.id not in answered)
+    return chat
+
+
+def show(chat: Transcript) -> None:
+    """Make `chat` the conversation of its stage, in this session and on the next visit.
+
+    A reply that still runs in the one shown before goes on, unless it will not be kept:
+    then nobody could ever read it.
+    """
+    keeping = session.keeping()
+    before = session.transcript(chat.stage, lambda stage: chat)
+    if _is_private(before, keeping):
+        stop_replies(before)
+    session.replace_transcript(chat.stage, chat)
+    if keeps_nothing() or keeping.last_shown.get(chat.stage) == chat.id:
+        return
+    with _noted(chat):
+        store().put_record(current_owner(), LAST_SHOWN, chat.stage, chat.id)
+        keeping.last_shown[chat.stage] = chat.id
+
+
+def stop_replies(chat: Transcript) -> None:
+    """Stop whatever still runs in a conversation."""
+    for turn in list(chat.turns.values()):
+        if turn.reply is not None:
+            turn.reply.stop()
+
+
+def was_left_open(question: Turn) -> bool:
+    """Whether a question had no answer when its conversation was opened."""
+    return question.id in session.keeping().left_open
+
+
+def answer_after_all(question: Turn) -> None:
+    """Have the question answered like a new one."""
+    session.keeping().left_open.discard(question.id)
+
+
+@contextmanager
+def _noted(chat: Transcript) -> Iterator[None]:
+    try:
+        yield
+    except UnknownConversationError:
+        pass  # Begun and never written to, or deleted since.
+    except StorageError as error:
+        session.keeping().problems[chat.id] = str(error)

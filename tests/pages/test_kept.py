@@ -1,0 +1,155 @@
+"""Conversations that last: what is there again after a reload, and what was never written.
+
+A second `AppTest` is a second session: a reload of the page, or another visit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components import kept
+from llm.errors import StorageError
+from storage import Store, open_store
+from tests.app import ROOT
+from tests.pages import test_stages
+from tests.pages.test_stages import ask, button
+from tests.servers.fixed_rate import fixed_rate
+
+ADA, EVE = "browser:ada", "browser:eve"
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A model that repeats what it was asked."""
+    with fixed_rate(lambda model, question: f"You said {question}") as running:
+        catalog = tmp_path / "models.toml"
+        catalog.write_text('[[model]]\nid = "test"\nlabel = "Test"\nprovider = "openai"\n'
+                           f'model = "test"\nbase_url = "{running.base_url}"\nopen = false\n')
+        monkeypatch.setenv("PARLEY_MODELS", str(catalog))
+        yield running
+
+
+@pytest.fixture
+def owner(monkeypatch: pytest.MonkeyPatch):
+    """Whose browser it is from now on."""
+    def be(name: str) -> None:
+        monkeypatch.setattr(kept, "current_owner", lambda: name)
+
+    be(ADA)
+    return be
+
+
+@pytest.fixture
+def store(server, owner) -> Store:
+    """What the app keeps, looked at from beside it."""
+    opened = open_store()
+    yield opened
+    opened.close()
+
+
+def words(page: AppTest) -> str:
+    """All that can be read on the page, Markdown's escapes undone."""
+    return test_stages.words(page).replace("\\", "")
+
+
+def visit(name: str = "03_chatbot") -> AppTest:
+    page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60).run()
+    assert not page.exception
+    return page
+
+
+def visit_and_ask(text: str, name: str = "03_chatbot") -> AppTest:
+    page = visit(name)
+    page.selectbox(key="model").set_value("test").run()
+    ask(page, text)
+    return page
+
+
+def click(page: AppTest, label: str) -> AppTest:
+    button(page, label).click().run()
+    assert not page.exception
+    return page
+
+
+# ── After a reload ───────────────────────────────────────────────────────────────────
+
+
+def test_a_conversation_is_there_again_with_its_figures_and_its_rating(store):
+    page = visit_and_ask("I am Ada.")
+    page.get("feedback")[0].set_value(1).run()
+    again = visit()
+    assert "You said I am Ada." in words(again)
+    assert "tokens in" in words(again)
+    kept_chat = store.load(ADA, store.list(ADA)[0].id)
+    assert (kept_chat.stage, [turn.rating for turn in kept_chat]) == ("chatbot", [None, 1])
+
+
+def test_each_stage_has_its_own(store):
+    visit_and_ask("In the third.")
+    assert "In the third." not in words(visit("02_multimodal"))
+    assert "In the third." in words(visit())
+
+
+def test_the_version_that_was_shown_is_the_one_shown(store):
+    page = click(visit_and_ask("One?"), "Try again")
+    click(page, "Earlier version")
+    assert "1 of 2" in words(visit())
+
+
+def test_an_edited_message_is_kept_beside_the_first(store):
+    page = click(visit_and_ask("Fisrt?"), "Edit")
+    next(a for a in page.text_area if a.label == "Edit the message").set_value("First?")
+    click(page, "Send")
+    again = visit()
+    assert "You said First?" in words(again) and "2 of 2" in words(again)
+    assert "You said Fisrt?" in words(click(again, "Earlier version"))
+
+
+def test_a_new_conversation_that_was_begun_is_what_a_reload_shows(store):
+    click(visit_and_ask("Old."), "New conversation")
+    assert "Old." not in words(visit())
+    assert len(store.list(ADA)) == 1
+
+
+def test_nobody_else_sees_it(store, owner):
+    visit_and_ask("For Ada alone.")
+    owner(EVE)
+    assert "For Ada alone." not in words(visit())
+
+
+def test_a_question_whose_reply_never_came_is_not_asked_again_by_itself(store, server):
+    visit_and_ask("Hello")
+    chat = store.load(ADA, store.list(ADA)[0].id)
+    store.save_turn(ADA, chat, chat.append("human", "Anybody?"))
+    before = len(server.requests)
+    page = visit()
+    page.selectbox(key="model").set_value("test").run()
+    assert "Anybody?" in words(page) and len(server.requests) == before
+    assert "You said Anybody?" in words(click(page, "Answer it now"))
+
+
+# ── When it cannot be kept ───────────────────────────────────────────────────────────
+
+
+def test_a_failed_save_is_said_and_the_chat_goes_on_and_what_was_missed_is_made_up_for(
+        store, monkeypatch):
+    def full(*args):
+        raise StorageError("The disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "save_turn", full)
+        page = visit_and_ask("One.")
+        assert "You said One." in words(page) and "The disk is full." in words(page)
+    ask(page, "Two.")
+    assert "The disk is full." not in words(page)
+    assert "You said One." in words(visit()) and "You said Two." in words(visit())
+
+
+def test_a_store_that_cannot_be_opened_is_said_and_the_chat_goes_on(server, owner, monkeypatch):
+    monkeypatch.setenv("PARLEY_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+    page = visit_and_ask("One.")
+    assert "You said One." in words(page)
+    assert "server does not answer" in words(page)
