@@ -1,25 +1,26 @@
 """From a picture's bytes to the reader's findings: how long, how much memory, and who waits.
 
-    python -m benchmarks.pictures
-
-Photos of 0.5, 2 and 12 megapixels, each without text and with ten lines of it. `measure`
-is what `python -m benchmarks` calls. Each row is a median; the gap is the longest.
+Photos of 0.5, 2 and 12 megapixels, each without text and with ten lines of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
-import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw
 
-from llm import picture_reader, reader_process
+from benchmarks.rows import Options, Row, row, until
+from llm import build_chat_chain, create_chat_model, picture_reader, reader_process, start_reply
+from llm.catalog import ModelSpec
 from llm.images import read_image
+from llm.replies import Reply
 from tests import pictures
+from tests.servers.fixed_rate import fixed_rate
 
 SIZES = {"0.5": (816, 612), "2": (1632, 1224), "12": (4000, 3000)}
 """Megapixels, as cameras make them."""
@@ -30,38 +31,58 @@ def photo(size: tuple[int, int], lines: int, seed: int) -> bytes:
     image = pictures.camera_noise(size, seed)
     draw = ImageDraw.Draw(image)
     letters = pictures.font("DejaVuSans.ttf", size[0] // 40)
-    for row in range(lines):
-        draw.text((size[0] // 40, (row + 0.5) * size[1] / lines),
-                  pictures.PANGRAMS[row % 5][:40], fill="white", font=letters)
+    for line in range(lines):
+        draw.text((size[0] // 40, (line + 0.5) * size[1] / lines),
+                  pictures.PANGRAMS[line % 5][:40], fill="white", font=letters)
     return pictures.encoded(image, "JPEG", quality=90)
 
 
-def measure(*, repeats: int = 5) -> list[dict[str, Any]]:
-    """Each as {"name", "value", "unit"}."""
+def rows(options: Options) -> Iterator[Row]:
+    """What `python -m benchmarks` shows."""
     reader_process.end_reader()
     small = read_image(pictures.encoded(Image.new("RGB", (64, 64), "teal")))
     picture_reader.read_picture_sync(small)  # Converts the weights, where that is still to do.
-    rows = [_row("start the picture reader", statistics.median(
-        _seconds_to_start() for _ in range(repeats)), "s")]
-    gap = 0.0
-    for megapixels, size in SIZES.items():
-        for lines in (0, 10):
-            name = f"{megapixels} megapixels, {lines or 'no'} lines of text"
-            prepared, read = [], []
-            for number in range(repeats):
-                data = photo(size, lines, seed=number)
-                start = time.perf_counter()
-                picture = read_image(data)
-                prepared.append(time.perf_counter() - start)
-                start = time.perf_counter()
-                gap = max(gap, asyncio.run(_longest_gap(picture)))
-                read.append(time.perf_counter() - start)
-            rows += [_row(f"make safe: {name}", statistics.median(prepared), "s"),
-                     _row(f"find: {name}", statistics.median(read), "s")]
-    rows.append(_row("longest gap for other tasks of the loop meanwhile", gap, "s"))
-    rows += _memory()
+    yield row("the reader is warm after", [_seconds_to_start() for _ in options.times], "s",
+              at_most=1)
+    gaps, streams = [0.0], []
+    with fixed_rate("word " * 4_000, rate=50) as server:
+        for megapixels, size in list(SIZES.items())[:1 if options.quick else None]:
+            for lines in (0, 10):
+                name = f"{megapixels} megapixels, {lines or 'no'} lines of text"
+                prepared, read = [], []
+                for number in options.times:
+                    data = photo(size, lines, seed=number)
+                    stream = _stream_beside(server.base_url)
+                    begun = time.perf_counter()
+                    picture = read_image(data)
+                    prepared.append(time.perf_counter() - begun)
+                    begun = time.perf_counter()
+                    gaps.append(asyncio.run(_longest_gap(picture)))
+                    read.append(time.perf_counter() - begun)
+                    streams.append(_longest_gap_of(stream))
+                yield row(f"make safe: {name}", prepared, "s")
+                yield row(f"find: {name}", read, "s")
+    yield row("longest gap for other tasks of the loop meanwhile", max(gaps), "s", at_most=0.3)
+    yield row("longest gap between another stream's pieces meanwhile", max(streams), "s",
+              at_most=0.3, note="which come each 0.02 s")
+    yield from _memory()
     reader_process.end_reader()
-    return rows
+
+
+def _stream_beside(base_url: str) -> Reply:
+    """A reply of a model elsewhere, under way while a picture is read."""
+    spec = ModelSpec(id="beside", label="Beside", provider="huggingface", model="beside",
+                     open=True, base_url=base_url)
+    chain = build_chat_chain(create_chat_model(spec))
+    reply = start_reply(chain, {"system": "", "history": [], "message": [("human", "Go on")]}, spec)
+    until(lambda: reply.chunk_times, "it has begun")
+    return reply
+
+
+def _longest_gap_of(reply: Reply) -> float:
+    reply.stop()
+    times = [seconds for seconds, _length in reply.wait().chunk_times]
+    return max(later - sooner for sooner, later in itertools.pairwise(times))
 
 
 def _seconds_to_start() -> float:
@@ -82,21 +103,10 @@ async def _longest_gap(picture) -> float:
     return longest
 
 
-def _memory() -> list[dict[str, Any]]:
+def _memory() -> Iterator[Row]:
     """Of the reader's process, by Linux's own account."""
     status = Path(f"/proc/{reader_process.reader_pid()}/status")
-    if not status.is_file():
-        return []
-    text = status.read_text()
-    return [_row(f"reader's memory, {what}",
-                 int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) / 1024, "MB")
-            for what, name in (("at most", "VmHWM"), ("afterwards", "VmRSS"))]
-
-
-def _row(name: str, value: float, unit: str) -> dict[str, Any]:
-    return {"name": name, "value": round(value, 3), "unit": unit}
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(f"{row['value']:>10.3f} {row['unit']:<3} {row['name']}")
+    text = status.read_text() if status.is_file() else ""
+    for what, name in (("at most", "VmHWM"), ("afterwards", "VmRSS")):
+        if found := re.search(rf"{name}:\s+(\d+) kB", text):
+            yield row(f"the reader's memory, {what}", int(found[1]) / 1024, "MB")

@@ -1,24 +1,22 @@
 """How long it takes to keep a turn, to open a conversation and to search a thousand of them.
 
-    python -m benchmarks.storage
-
 On SQLite in a folder of its own, with replies as the app makes them: sent messages,
-figures and the time of every piece. `measure` is what `python -m benchmarks` calls.
+figures and the time of every piece.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import SystemMessage
 
+from benchmarks.rows import Options, Row, row
 from llm.memory import remember_everything, to_message
 from llm.replies import Ending, Reply
 from llm.transcript import Transcript, Turn
@@ -53,39 +51,45 @@ def conversation(random_words: random.Random, messages: int, pieces: int = 100) 
     return transcript
 
 
+def rows(options: Options) -> Iterator[Row]:
+    """What `python -m benchmarks` shows."""
+    if options.quick:
+        return measure(conversations=20, messages=10, lengths=(10,))
+    return measure()
+
+
 def measure(*, conversations: int = 1_000, messages: int = 100, url: str | None = None,
-            lengths: tuple[int, ...] = LENGTHS) -> list[dict[str, Any]]:
-    """Medians, each as {"name", "value", "unit"}. `url` None: SQLite in a temporary folder."""
+            lengths: tuple[int, ...] = LENGTHS) -> Iterator[Row]:
+    """`url` None: SQLite in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(url or f"sqlite:///{Path(folder) / 'parley.db'}")
         try:
-            return _measure(store, conversations, messages, lengths)
+            yield from _measure(store, conversations, messages, lengths)
         finally:
             store.close()
 
 
 def _measure(store: Store, conversations: int, messages: int,
-             lengths: tuple[int, ...]) -> list[dict[str, Any]]:
+             lengths: tuple[int, ...]) -> Iterator[Row]:
     words = random.Random(0)
-    rows = []
     for length in lengths:
         long = conversation(words, length)
         store.add(OWNER, [long])
         repeats = 5 if length >= 1_000 else 30
-        rows.append(_row(f"open a conversation of {length:,} messages",
-                         lambda long=long: store.load(OWNER, long.id), repeats))
+        yield row(f"open a conversation of {length:,} messages",
+                  _milliseconds(lambda long=long: store.load(OWNER, long.id), repeats), "ms")
         more = [turn for _ in range(30) for turn in _continue(words, long)]
-        rows.append(_row(f"save a turn in a conversation of {length:,} messages",
-                         _each(lambda turn, long=long: store.save_turn(OWNER, long, turn), more),
-                         len(more)))
+        save = _each(lambda turn, long=long: store.save_turn(OWNER, long, turn), more)
+        yield row(f"save a turn in a conversation of {length:,} messages",
+                  _milliseconds(save, len(more)), "ms")
     many = [conversation(words, messages, pieces=1) for _ in range(conversations)]
     store.add(OWNER, many)
-    rows.append(_row(f"list 50 of {conversations:,} conversations",
-                     lambda: store.list(OWNER), 30))
+    yield row(f"list 50 of {conversations:,} conversations",
+              _milliseconds(lambda: store.list(OWNER), 30), "ms")
     for what, asked in SEARCHES.items():
-        rows.append(_row(f"search {conversations:,} conversations of {messages} messages: {what}",
-                         lambda asked=asked: store.search(OWNER, asked), 15))
-    return rows
+        yield row(f"search {conversations:,} conversations of {messages} messages: {what}",
+                  _milliseconds(lambda asked=asked: store.search(OWNER, asked), 15), "ms",
+                  at_most=100)
 
 
 def _continue(words: random.Random, transcript: Transcript) -> list[Turn]:
@@ -99,15 +103,10 @@ def _each(act: Callable[[Turn], None], items: list[Turn]) -> Callable[[], None]:
     return lambda: act(next(remaining))
 
 
-def _row(name: str, act: Callable[[], Any], repeats: int) -> dict[str, Any]:
-    seconds = []
+def _milliseconds(act: Callable[[], Any], repeats: int) -> list[float]:
+    found = []
     for _ in range(repeats):
         started = time.perf_counter()
         act()
-        seconds.append(time.perf_counter() - started)
-    return {"name": name, "value": round(statistics.median(seconds) * 1_000, 2), "unit": "ms"}
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(f"{row['value']:>10.2f} {row['unit']}  {row['name']}")
+        found.append((time.perf_counter() - started) * 1_000)
+    return found

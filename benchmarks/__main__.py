@@ -1,0 +1,99 @@
+"""Measures Parley: its start, its chain, its pages, its engines, and others beside it.
+
+    python -m benchmarks                         everything but what is slow
+    python -m benchmarks --only chain race       some groups alone
+    python -m benchmarks --json results.json     the same as one JSON object; "-" prints it
+    python -m benchmarks --slow --write          everything, into docs/performance.md
+
+Whatever is compared is measured in turn, several times, in this one run. It needs
+requirements-dev.txt, a machine with nothing else to do, and about 20 minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import chain, machine, pictures, report, storage
+from benchmarks.rows import Options, Row, could_not
+from llm import local_engines
+
+
+class Group(NamedTuple):
+    """Rows that are measured together."""
+
+    title: str
+    measure: Callable[[Options], Iterable[Row]]
+    slow: bool = False
+
+
+GROUPS: dict[str, Group] = {
+    "chain": Group("What the app's chain adds", chain.measure),
+    "pictures": Group("From a picture to what is found in it", pictures.rows),
+    "storage": Group("Conversations that last", storage.rows),
+}
+"""By the name that --only takes."""
+
+
+def main(arguments: list[str]) -> None:
+    asked = _parser().parse_args(arguments)
+    options = Options(asked.repeats, asked.quick)
+    results = report.from_json(Path(asked.start_from).read_text("utf-8")) \
+        if asked.start_from else {}
+    names = asked.only or [name for name, group in GROUPS.items() if asked.slow or not group.slow]
+    described = machine.describe()
+    # JSON on standard output is alone there.
+    out = sys.stderr if asked.json == "-" else sys.stdout
+    with tempfile.TemporaryDirectory(prefix="parley-benchmarks-") as folder:
+        os.environ["PARLEY_HOME"] = folder
+        for name in names:
+            results[name] = _measured(name, options)
+            print("\n".join(report.table_lines(name, results[name])), file=out, flush=True)
+        local_engines.shutdown()
+    results = {name: results[name] for name in GROUPS if name in results}
+    if asked.json:
+        written = report.as_json(described, results)
+        if asked.json == "-":
+            print(written)
+        else:
+            Path(asked.json).write_text(written + "\n", "utf-8")
+    if asked.write:
+        titles = {name: group.title for name, group in GROUPS.items()}
+        report.PAGE.write_text(report.as_page(described, results, titles), "utf-8")
+
+
+def _measured(name: str, options: Options) -> list[Row]:
+    """The group's rows. What fails is said in a row, and keeps nothing else from being measured."""
+    rows: list[Row] = []
+    try:
+        for found in GROUPS[name].measure(options):
+            rows.append(found)
+    except Exception as error:
+        rows.append(could_not(name, error))
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="FILE", help='write one JSON object; "-" prints it')
+    parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="NAME",
+                        help=", ".join(GROUPS))
+    parser.add_argument("--repeats", type=int, default=5, metavar="N")
+    parser.add_argument("--quick", action="store_true",
+                        help="one short look at each, to see that it runs")
+    parser.add_argument("--slow", action="store_true",
+                        help="also " + ", ".join(n for n, group in GROUPS.items() if group.slow))
+    parser.add_argument("--from", dest="start_from", metavar="FILE",
+                        help="keep the rows of an earlier JSON that are not measured now")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    return parser
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
