@@ -9,9 +9,10 @@ kept (`components.kept`). Knows no model and no prompt.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from components import kept
 from components.browser import copy_button, read_aloud_button
@@ -22,6 +23,7 @@ from components.text import show_text
 from components.what_ran import show_what_ran
 from llm.errors import ParleyError
 from llm.images import Picture
+from llm.memory import View
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
 
@@ -36,17 +38,29 @@ SAVING_SECONDS = 10
 
 OnEnd = Callable[[Reply], Awaitable[None] | None]
 Answer = Callable[[Turn, OnEnd], Reply]
+Marks = tuple[DeltaGenerator, DeltaGenerator]
+"""The places in a turn's message and beneath it, where it is marked what the model sees."""
+
+ALL_SEEN = View([], frozenset())
+
+_GREYED = """<style>
+[data-testid="stChatMessage"]:has([class*="st-key-unseen-"])
+    [data-testid="stMarkdownContainer"]:not([data-testid="stCaptionContainer"] *, button *) {
+    opacity: .7}
+</style>"""
+"""Still dark enough to be read: people come back to what the model has forgotten."""
 
 
 def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
              pictures: Sequence[Picture] = (),
-             unseen: Callable[[Turn], bool] = lambda turn: False) -> None:
+             view: Callable[[Sequence[Turn]], View] = lambda turns: ALL_SEEN) -> None:
     """Draw the conversation and its box, and have a new question answered by `answer`.
 
     `answer` gets the human turn, and what `start_reply` is to do `on_end`; it returns the
     running reply, or raises a `ParleyError`. `starters` are offered while nothing has been
     said; `pictures` go with the next message, unless the conversation has them already.
-    Turns that the model does not see any more, says `unseen`, are marked.
+    `view` says which of the turns the model sees: the others are greyed, and a summary
+    is shown where it stands.
     """
     box = f"box-{chat.id}"
     st.chat_input(_("Your message"), key=box, max_chars=MAX_CHARACTERS, on_submit=_ask_from_box,
@@ -55,13 +69,15 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
         _offer_starters(chat, starters)
     turns = chat.path()
     first = _first_shown(chat, len(turns))
-    for turn in turns[first:]:
-        _show_turn(chat, turn, is_unseen=unseen(turn))
+    marks = {turn.id: _show_turn(chat, turn) for turn in turns[first:]}
+    _mark(marks, view(turns))
     if turns and turns[-1].role == "human":
         if kept.was_left_open(turns[-1]):
             _offer_answer(turns[-1])
         else:
             _answer(chat, turns[-1], answer)
+            # What was seen for this answer is not all seen for the next.
+            _mark(marks, view(chat.path()), when="after")
     st.session_state[f"drawn-{chat.id}"] = len(chat.path()) - first
     _show_whether_kept(chat)
 
@@ -114,15 +130,38 @@ def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
         _show_answer(chat, turn)
 
 
-def _show_turn(chat: Transcript, turn: Turn, *, is_unseen: bool) -> None:
+def _show_turn(chat: Transcript, turn: Turn) -> Marks:
     avatar = ":material/person:" if turn.role == "human" else ":material/smart_toy:"
     with st.chat_message("user" if turn.role == "human" else "assistant", avatar=avatar):
-        if is_unseen:
-            st.caption(f":material/visibility_off: {_('Not seen by the model any more')}")
+        above = st.empty()
         if turn.role == "human":
             _show_question(chat, turn)
         else:
             _show_answer(chat, turn)
+    return above, st.empty()
+
+
+def _mark(marks: Mapping[str, Marks], view: View, *, when: str = "before") -> None:
+    """Grey the turns that the model does not see, and draw the summary where it stands.
+
+    `when`, before or after an answer, makes the keys of one run unique.
+    """
+    for turn_id, (above, below) in marks.items():
+        if turn_id in view.unseen:
+            # The key's class is what _GREYED looks for.
+            above.container(key=f"unseen-{when}-{turn_id}").caption(
+                f":material/visibility_off: {_('Not seen by the model any more')}")
+        else:
+            above.empty()
+        if turn_id == view.summary_after and view.summary:
+            with below.container(border=True):
+                st.caption(f":material/summarize: "
+                           f"{_('The summary that the model reads in place of all above:')}")
+                show_text(view.summary)
+        else:
+            below.empty()
+    if view.unseen:
+        st.html(_GREYED)
 
 
 def _show_question(chat: Transcript, turn: Turn) -> None:

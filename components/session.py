@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,11 +17,18 @@ from llm.race import Contender, Race
 from llm.transcript import Transcript
 from llm.votes import Vote
 
+if TYPE_CHECKING:
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    from components.memory_lab import Answered
+
 _TRANSCRIPTS = "transcripts"
 _TYPED_KEYS = "typed_keys"
 _OWN_MODELS = "own_models"
 _RACES = "races"
 _VOTES = "votes"
+_THREADS = "langgraph_threads"
+_MEMORY_ANSWERS = "memory_answers"
 _KEEPING = "keeping"
 
 
@@ -110,3 +118,25 @@ def replace_race(contenders: Sequence[Contender], *, blind: bool) -> Race:
 def votes() -> list[Vote]:
     """The blind votes of this session, oldest first: cast here or imported."""
     return st.session_state.setdefault(_VOTES, [])
+
+
+def langgraph_threads(chat_id: str) -> InMemorySaver:
+    """Where LangGraph keeps a conversation's thread, until another conversation asks for one."""
+    # Loaded when somebody chooses LangGraph, and not with every page.
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    held_for, threads = st.session_state.get(_THREADS, (None, None))
+    if held_for != chat_id:
+        threads = InMemorySaver()
+        st.session_state[_THREADS] = chat_id, threads
+    return threads
+
+
+def memory_answers(chat_id: str) -> list[Answered]:
+    """What the memory lab last got for this conversation, the same list until it is replaced."""
+    asked_in, answers = st.session_state.get(_MEMORY_ANSWERS, (None, []))
+    return answers if asked_in == chat_id else []
+
+
+def keep_memory_answers(chat_id: str, answers: list[Answered]) -> None:
+    st.session_state[_MEMORY_ANSWERS] = chat_id, answers

@@ -32,4 +32,4 @@ def answer(question, on_end):
 converse(chat, answer,
          starters=(_("What is the capital of France?"),
                    _("Remember this: the name of the user is Ada."), _("What is my name?")),
-         unseen=lambda turn: turn not in chat.path()[-2:])
+         view=lambda turns: remember_nothing(turns[:-2]))

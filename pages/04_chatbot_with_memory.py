@@ -7,30 +7,39 @@ from components.context_gauge import show_context
 from components.conversation import converse
 from components.conversations import pick_conversation
 from components.language import _
+from components.memory_costs import show_costs
+from components.memory_lab import ask_under_each, memory_chain, pick_memory, sum_up
 from components.picker import pick_model, pick_settings
-from llm import build_chat_chain, start_reply
-from llm.memory import remember_everything, to_message
+from llm import start_reply
+from llm.memory import to_message
 from llm.prompts import CHAT_SYSTEM
 
 st.title(_("A chat with memory"))
-st.markdown(_("The model itself remembers nothing. The **whole conversation is sent again** with "
-              "each message; that is what memory is, and what it costs."))
+st.markdown(_("The model itself remembers nothing. What it is to know is **sent again** with each "
+              "message; that is what memory is, and what it costs."))
 
 spec = pick_model()
 settings = pick_settings(spec, system=CHAT_SYSTEM)
 chat = pick_conversation("memory")
-gauge = st.empty()
+memory = pick_memory(spec, settings)
+lab, gauge = st.container(), st.bottom.empty()
 
 
 def answer(question, on_end):
-    history = remember_everything(chat.path_to(question)[:-1]).messages
-    chain = build_chat_chain(ready_model(spec, settings))
-    return start_reply(chain, {"system": settings["system"], "history": history,
-                               "message": [to_message(question)]}, spec, settings=settings,
-                       on_end=on_end)
+    turns = chat.path_to(question)
+    show_context(gauge, memory, turns)
+    model = ready_model(spec, settings)
+    sum_up(memory, chat, turns[:-1], model)
+    view = memory.view(turns[:-1])
+    return start_reply(memory_chain(memory, model, chat),
+                       {"system": view.system(settings["system"]), "history": view.messages,
+                        "message": [to_message(question)]}, spec, settings=settings, on_end=on_end)
 
 
-converse(chat, answer,
+converse(chat, answer, view=memory.view_of_path,
          starters=(_("What is the capital of France?"),
                    _("Remember this: the name of the user is Ada."), _("What is my name?")))
-show_context(gauge, spec, settings, remember_everything(chat.path()))
+show_context(gauge, memory, chat.path())
+with lab:
+    show_costs(memory, chat)
+    ask_under_each(memory, chat)
