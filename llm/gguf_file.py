@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,23 @@ def read_header(path: Path) -> Header:
             if header.data_end > len(data):
                 raise damaged
     return header
+
+
+def read_tokens(path: Path, ids: Collection[int]) -> dict[int, str]:
+    """The vocabulary's entries of these ids, those that there are. Raises as `read_header`."""
+    read_header(path)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        cursor = _Cursor(data)
+        cursor.at = 16
+        for _ in range(cursor.scalar("<Q")):
+            name, kind = cursor.string(), cursor.scalar("<I")
+            if name != b"tokenizer.ggml.tokens":
+                cursor.value(kind)
+                continue
+            _of, count = cursor.scalar("<I"), cursor.scalar("<Q")
+            entries = (cursor.string().decode(errors="replace") for _ in range(count))
+            return {number: entry for number, entry in enumerate(entries) if number in ids}
+    return {}
 
 
 def _read(cursor: _Cursor) -> Header:
