@@ -1,0 +1,234 @@
+"""What people and networks do in the middle of a reply: nothing is lost, doubled or mixed up.
+
+After each, the history is right, nothing has failed on the page or in the log, and the
+next message is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.app import RunningApp, start_app
+from tests.servers.cable import cable
+from tests.servers.gated import GatedServer, as_default_model, gated
+
+expect.set_options(timeout=30_000)
+
+CHAT = "A chat with memory"
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[GatedServer]:
+    with gated() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chat_app(shared_server: GatedServer, tmp_path_factory: pytest.TempPathFactory
+             ) -> Iterator[RunningApp]:
+    folder = tmp_path_factory.mktemp("interruptions")
+    catalog = as_default_model(shared_server.base_url, folder)
+    with start_app(folder / "home", env={"PARLEY_MODELS": str(catalog)}) as running:
+        yield running
+
+
+@pytest.fixture
+def server(shared_server: GatedServer) -> Iterator[GatedServer]:
+    """The model's server, its gate closed and nothing asked yet; the gate is open at the end."""
+    shared_server.gate.clear()
+    shared_server.requests.clear()
+    shared_server.waiting = 0
+    yield shared_server
+    shared_server.gate.set()
+
+
+@pytest.fixture
+def app(chat_app: RunningApp, server: GatedServer) -> Iterator[RunningApp]:
+    """The app; at the end of the test nothing new in its log speaks of a failure."""
+    before = len(chat_app.printed)
+    yield chat_app
+    printed = chat_app.printed[before:]
+    assert "Traceback" not in printed, printed
+    assert "A page failed" not in printed, printed
+
+
+@pytest.fixture
+def chat(page: Page, app: RunningApp) -> Page:
+    return open_chat(page, app.url)
+
+
+def open_chat(page: Page, url: str) -> Page:
+    page.goto(url)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=CHAT).click()
+    expect(page.get_by_role("heading", name=CHAT)).to_be_visible()
+    expect(box(page)).to_be_visible()
+    return page
+
+
+def box(page: Page):
+    return page.get_by_test_id("stChatInputTextArea")
+
+
+def say(page: Page, text: str) -> None:
+    box(page).fill(text)
+    box(page).press("Enter")
+
+
+def messages(page: Page):
+    return page.get_by_test_id("stChatMessage")
+
+
+def holds(page: Page, *texts: str) -> None:
+    """The page shows these messages, in this order, and no other."""
+    expect(messages(page)).to_have_count(len(texts))
+    for number, text in enumerate(texts):
+        expect(messages(page).nth(number)).to_contain_text(text)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def begin_waiting(page: Page, server: GatedServer, text: str) -> None:
+    """Ask what is answered by half, and see that half."""
+    say(page, text)
+    expect(messages(page).last).to_contain_text(f"Begun with {text}")
+    expect(stop_button(page)).to_be_visible()
+
+
+def stop_button(page: Page):
+    return page.get_by_test_id("stBottom").get_by_role("button", name="Stop")
+
+
+def goes_on(page: Page, server: GatedServer, *before: str) -> None:
+    """The next message is answered, by a model that was told all that the page holds."""
+    say(page, "And now?")
+    holds(page, *before, "And now?", "Begun with And now?, ended.")
+    assert len(server.conversations()[-1]) == len(before) + 1
+
+
+def test_reload_in_mid_reply(chat: Page, server: GatedServer, complaints: list[str]) -> None:
+    begin_waiting(chat, server, "Wait for the reload")
+    chat.reload()
+    holds(chat, "Wait for the reload", "Begun with Wait for the reload")
+    server.gate.set()
+    holds(chat, "Wait for the reload", "Begun with Wait for the reload, ended.")
+    goes_on(chat, server, "Wait for the reload", "Begun with Wait for the reload, ended.")
+    assert server.questions().count("Wait for the reload") == 1
+    # Streamlit first asks for its health below the page's own address.
+    complaints[:] = [said for said in complaints if "/memory/_stcore/" not in said]
+
+
+def test_a_websocket_that_drops_in_mid_reply(page: Page, app: RunningApp, server: GatedServer,
+                                             complaints: list[str]) -> None:
+    with cable(app.port) as line:
+        open_chat(page, line.url)
+        begin_waiting(page, server, "Wait for the network")
+        line.cut()
+        expect(page.get_by_test_id("stConnectionStatus").or_(
+            page.get_by_test_id("stStatusWidget")).first).to_be_visible()
+        line.mend()
+        server.gate.set()
+        holds(page, "Wait for the network", "Begun with Wait for the network, ended.")
+        goes_on(page, server, "Wait for the network", "Begun with Wait for the network, ended.")
+        assert server.questions().count("Wait for the network") == 1
+        page.close()
+    # A browser says so in three ways, and a press while nothing is connected is not sent.
+    told = ("WebSocket", "net::ERR", "when disconnected from server")
+    complaints[:] = [said for said in complaints if not any(word in said for word in told)]
+
+
+def test_enter_pressed_twice_sends_once(chat: Page, server: GatedServer) -> None:
+    box(chat).fill("Wait for it")
+    box(chat).press("Enter")
+    box(chat).press("Enter")
+    expect(messages(chat).last).to_contain_text("Begun with Wait for it")
+    server.gate.set()
+    holds(chat, "Wait for it", "Begun with Wait for it, ended.")
+    assert server.questions() == ["Wait for it"]
+    goes_on(chat, server, "Wait for it", "Begun with Wait for it, ended.")
+
+
+def test_a_starter_clicked_twice_is_asked_once(chat: Page, server: GatedServer) -> None:
+    chat.get_by_role("button", name="What is my name?").dblclick()
+    holds(chat, "What is my name?", "Begun with What is my name?, ended.")
+    goes_on(chat, server, "What is my name?", "Begun with What is my name?, ended.")
+
+
+def test_enter_during_a_reply_stops_it_and_asks_the_next(chat: Page, server: GatedServer) -> None:
+    begin_waiting(chat, server, "Wait for me")
+    say(chat, "Never mind")
+    holds(chat, "Wait for me", "Stopped by you.", "Never mind", "Begun with Never mind, ended.")
+    goes_on(chat, server, "Wait for me", "Begun with Wait for me", "Never mind", "ended.")
+
+
+def test_two_tabs_are_two_conversations(chat: Page, context: BrowserContext, app: RunningApp,
+                                        server: GatedServer) -> None:
+    other = open_chat(context.new_page(), app.url)
+    begin_waiting(chat, server, "Wait in the first tab")
+    begin_waiting(other, server, "Wait in the second tab")
+    server.gate.set()
+    holds(chat, "Wait in the first tab", "Begun with Wait in the first tab, ended.")
+    holds(other, "Wait in the second tab", "Begun with Wait in the second tab, ended.")
+    goes_on(chat, server, "Wait in the first tab", "ended.")
+    assert "Wait in the second tab" not in server.conversations()[-1]
+    goes_on(other, server, "Wait in the second tab", "ended.")
+    assert "Wait in the first tab" not in server.conversations()[-1]
+
+
+def test_another_page_in_mid_reply_and_back(chat: Page, server: GatedServer) -> None:
+    begin_waiting(chat, server, "Wait while I look around")
+    chat.get_by_role("link", name="Models").click()
+    expect(chat.get_by_role("heading", name="Models")).to_be_visible()
+    server.gate.set()
+    chat.get_by_role("link", name=CHAT).click()
+    holds(chat, "Wait while I look around", "Begun with Wait while I look around, ended.")
+    goes_on(chat, server, "Wait while I look around", "ended.")
+    assert server.questions().count("Wait while I look around") == 1
+
+
+def test_back_and_forward_in_mid_reply(chat: Page, server: GatedServer) -> None:
+    begin_waiting(chat, server, "Wait for my return")
+    chat.go_back()
+    expect(chat.get_by_role("heading", name=CHAT)).to_have_count(0)
+    chat.go_forward()
+    expect(chat.get_by_role("heading", name=CHAT)).to_be_visible()
+    expect(messages(chat).last).to_contain_text("Begun with Wait for my return")
+    server.gate.set()
+    holds(chat, "Wait for my return", "Begun with Wait for my return, ended.")
+    chat.go_back()
+    expect(chat.get_by_role("heading", name=CHAT)).to_have_count(0)
+    chat.go_forward()
+    holds(chat, "Wait for my return", "Begun with Wait for my return, ended.")
+    goes_on(chat, server, "Wait for my return", "ended.")
+
+
+def test_stop_twice_in_mid_reply(chat: Page, server: GatedServer) -> None:
+    begin_waiting(chat, server, "Wait until I stop you")
+    stop_button(chat).dblclick()
+    holds(chat, "Wait until I stop you", "Stopped by you.")
+    goes_on(chat, server, "Wait until I stop you", "Begun with Wait until I stop you")
+    assert server.questions().count("Wait until I stop you") == 1
+
+
+def test_streamlits_own_stop_ends_the_drawing_and_not_the_reply(chat: Page, server: GatedServer
+                                                                ) -> None:
+    begin_waiting(chat, server, "Wait for the page")
+    chat.get_by_test_id("stStatusWidget").get_by_role("button", name="Stop").click()
+    expect(chat.get_by_test_id("stStatusWidget")).to_have_count(0)
+    server.gate.set()
+    chat.get_by_role("link", name="Models").click()
+    expect(chat.get_by_role("heading", name="Models")).to_be_visible()
+    chat.get_by_role("link", name=CHAT).click()
+    holds(chat, "Wait for the page", "Begun with Wait for the page, ended.")
+    goes_on(chat, server, "Wait for the page", "ended.")
+
+
+def test_the_tab_is_closed_in_mid_reply(chat: Page, context: BrowserContext, app: RunningApp,
+                                        server: GatedServer) -> None:
+    begin_waiting(chat, server, "Wait without me")
+    chat.close()
+    server.gate.set()
+    other = open_chat(context.new_page(), app.url)
+    holds(other, "Wait without me", "Begun with Wait without me, ended.")
+    goes_on(other, server, "Wait without me", "ended.")
