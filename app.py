@@ -19,7 +19,7 @@ from huggingface_hub import constants as hub_settings
 from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
-from llm import local_engines, paths
+from llm import evaluation_runs, local_engines, paths
 from llm.catalog import get_model, list_models
 from llm.errors import CatalogError
 from web import logs
@@ -42,7 +42,11 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await asyncio.to_thread(local_engines.shutdown)
+        # In this order: see evaluation_runs.shutdown.
+        try:
+            await asyncio.to_thread(evaluation_runs.shutdown)
+        finally:
+            await asyncio.to_thread(local_engines.shutdown)
 
 
 def start_default_engine() -> None:

@@ -60,12 +60,14 @@ _HOPELESS = frozenset({
 
 
 def make_plan(prompt_set: PromptSet, models: Sequence[str], *, runs: int = 1, system: str = "",
-              settings: Sequence[Mapping[str, Any]] = ({},), judge: str | None = None) -> Plan:
-    """A plan to begin with. `settings`: each prompt runs with each of them.
+              settings: Sequence[Mapping[str, Any]] = ({},), judge: str | None = None,
+              find: Callable[[str], ModelSpec] = get_model) -> Plan:
+    """A plan to begin with. `settings`: each prompt runs with each of them. `find`: the entry
+    of an id, where there are others than the catalog's.
 
     Raises `UnknownModelError`, and pydantic's ValidationError for numbers out of bounds.
     """
-    specs = [get_model(model) for model in dict.fromkeys([*models, *([judge] if judge else [])])]
+    specs = [find(model) for model in dict.fromkeys([*models, *([judge] if judge else [])])]
     return Plan(set_name=prompt_set.name, prompts=prompt_set.prompts, runs=runs, system=system,
                 models=tuple(dict.fromkeys(models)), labels={spec.id: spec.label for spec in specs},
                 settings=tuple(map(dict, settings)), judge=judge)
@@ -76,11 +78,13 @@ class Evaluation:
 
     def __init__(self, journal: Journal, *,
                  create: Callable[[ModelSpec], BaseChatModel] = create_chat_model,
+                 find: Callable[[str], ModelSpec] = get_model,
                  parallel: Mapping[str | None, int] | None = None, max_usd: float | None = None,
                  retry_failed: bool = False):
         """Use `begin` or `take_up`. `create` makes the chat model of an entry, with the key of
-        whoever pays; `parallel` is the number of calls at once by a model's id, None for the
-        others; `retry_failed` runs failed rows of an earlier sitting again."""
+        whoever pays, `find` the entry of an id; `parallel` is the number of calls at once by a
+        model's id, None for the others; `retry_failed` runs failed rows of an earlier sitting
+        again."""
         self.plan, self._journal = journal.contents.plan, journal
         self.folder = journal.folder
         self._create, self._parallel = create, dict(parallel or {})
@@ -94,13 +98,13 @@ class Evaluation:
         self._local_turn = asyncio.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="evaluation")
         self._done = threading.Event()
-        self._lanes = Lanes.of(journal.contents, retry_failed=retry_failed)
+        self._lanes = Lanes.of(journal.contents, retry_failed=retry_failed, find=find)
 
     @classmethod
     def begin(cls, plan: Plan, folder: Path, **options: Any) -> Evaluation:
         """A new evaluation in an empty folder. Raises `StorageError`, `UnknownModelError`."""
         for model in plan.models:
-            get_model(model)
+            options.get("find", get_model)(model)
         return cls(Journal.begin(folder, plan), **options)
 
     @classmethod

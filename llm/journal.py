@@ -13,6 +13,7 @@ The file is JSON Lines. This module does not know how rows are run, nor what the
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -94,6 +95,17 @@ class Plan(_Line):
         if len(set(self.models)) < len(self.models):
             raise ValueError("each model must be named once")
         return self
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are when all have run."""
+        return len(self.models) * len(self.settings) * len(self.prompts) * self.runs
+
+    @property
+    def pair_count(self) -> int:
+        """How many pairs a judge would compare; 0 without one."""
+        sides = len(self.models) * len(self.settings)
+        return math.comb(sides, 2) * len(self.prompts) * self.runs if self.judge else 0
 
     def contenders(self) -> list[Contender]:
         return [Contender(model, number) for model in self.models
@@ -247,8 +259,11 @@ class Journal:
         self._file = (folder / FILE_NAME).open("ab", buffering=0)
 
     @classmethod
-    def begin(cls, folder: Path, plan: Plan) -> Journal:
-        """A new journal. Raises `StorageError` if the folder has one, or cannot be written."""
+    def begin(cls, folder: Path, plan: Plan, contents: Contents | None = None) -> Journal:
+        """A new journal, with what ran elsewhere if `contents` are given.
+
+        Raises `StorageError` if the folder has one, or cannot be written.
+        """
         lock = _locked(folder)
         path = folder / FILE_NAME
         try:
@@ -256,12 +271,15 @@ class Journal:
                 raise StorageError(
                     f"{folder} already holds an evaluation. Go on with that one, or choose "
                     "another folder.")
-            with path.open("wb") as file:
-                file.write(_to_json(plan).encode())
+            contents = contents or Contents(plan)
+            draft = path.with_suffix(".part")
+            with draft.open("wb") as file:
+                file.writelines(line.encode() for line in contents.lines())
                 file.flush()
                 os.fsync(file.fileno())
+            os.replace(draft, path)
             _fsync_folder(folder)
-            return cls(folder, lock, Contents(plan))
+            return cls(folder, lock, contents)
         except OSError as error:
             lock.release()
             raise StorageError(_cannot_write(folder, error)) from error
@@ -341,6 +359,19 @@ def read_folder(folder: Path) -> Contents:
         return read_contents(_read(folder / FILE_NAME), name=str(folder / FILE_NAME))
     except ImportRefusedError as error:
         raise StorageError(str(error)) from error
+
+
+def read_plan(folder: Path) -> Plan:
+    """A journal's plan alone, whatever has run. Raises `StorageError`."""
+    path = folder / FILE_NAME
+    try:
+        with path.open("rb") as file:
+            line = file.readline(MAX_BYTES)
+        return Plan.model_validate_json(line)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror}).") from error
+    except ValidationError as error:
+        raise StorageError(f"{path} holds no evaluation.") from error
 
 
 def _to_json(line: Plan | Row | Judged) -> str:

@@ -6,7 +6,8 @@ This module does not run anything: `llm.evaluation` does.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
@@ -14,7 +15,7 @@ from typing import Any
 
 from langchain_core.runnables import Runnable
 
-from llm.catalog import get_model
+from llm.catalog import ModelSpec, get_model
 from llm.journal import Contender, Contents, Key, Pair, Row
 
 
@@ -73,11 +74,35 @@ class Progress:
         return sum(lane.failed for lane in self.lanes)
 
 
+def progress_of(contents: Contents) -> Progress:
+    """How far a journal is that nobody runs now. Its models need not be in the catalog."""
+    plan = contents.plan
+    done = Counter(key.model for key in contents.rows)
+    failed = Counter(key.model for key, row in contents.rows.items() if row.failed)
+    usd = dict.fromkeys(plan.models, 0.0)
+    for key, row in contents.rows.items():
+        usd[key.model] += row.usd or 0.0
+    each = len(plan.prompts) * len(plan.settings) * plan.runs
+    lanes = [LaneProgress(model, plan.labels.get(model, model), False, each, done[model],
+                          failed[model], 0, usd[model], None) for model in plan.models]
+    unjudged = 0
+    if plan.judge:
+        unjudged = sum(1 for pair in plan.pairs() if pair not in contents.judged
+                     and Lanes(contents).rows_of(pair))
+        lanes.append(LaneProgress(
+            plan.judge, plan.labels.get(plan.judge, plan.judge), True, plan.pair_count,
+            len(contents.judged), 0, 0,
+            sum(line.usd or 0.0 for line in contents.judged.values()), None))
+    is_whole = len(contents.rows) == plan.row_count and not unjudged
+    return Progress(State.FINISHED if is_whole else State.INCOMPLETE, tuple(lanes), contents.usd,
+                    None, None, None)
+
+
 class Lane:
     """The work of one model. Changed on the event loop only; read from anywhere."""
 
-    def __init__(self, model_id: str, *, is_judge: bool = False):
-        self.spec = get_model(model_id)
+    def __init__(self, spec: ModelSpec, *, is_judge: bool = False):
+        self.spec = spec
         self.is_judge = is_judge
         self.is_closed = not is_judge
         """Whether nothing more will be added to `todo`."""
@@ -121,11 +146,12 @@ class Lanes:
     """Pairs that are judged, or in the judge's lane."""
 
     @classmethod
-    def of(cls, contents: Contents, *, retry_failed: bool) -> Lanes:
+    def of(cls, contents: Contents, *, retry_failed: bool,
+           find: Callable[[str], ModelSpec] = get_model) -> Lanes:
         """Raises `UnknownModelError`."""
         lanes, plan = cls(contents), contents.plan
         for model in plan.models:
-            lane = Lane(model)
+            lane = Lane(find(model))
             for key in plan.keys_of(model):
                 row = contents.rows.get(key)
                 failed = row is not None and row.failed
@@ -133,7 +159,7 @@ class Lanes:
                           failed=failed, usd=row.usd if row else None)
             lanes.models.append(lane)
         if plan.judge:
-            lanes.judge = Lane(plan.judge, is_judge=True)
+            lanes.judge = Lane(find(plan.judge), is_judge=True)
             for pair in plan.pairs():
                 if judged := contents.judged.get(pair):
                     lanes.judge.take(pair, is_done=True, failed=False, usd=judged.usd)

@@ -88,8 +88,7 @@ class Results:
     @property
     def planned(self) -> int:
         """How many rows there are when all have run."""
-        plan = self.plan
-        return len(plan.contenders()) * len(plan.prompts) * plan.runs
+        return self.plan.row_count
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:

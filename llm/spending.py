@@ -10,7 +10,7 @@ This module does not know how rows are run.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,11 +63,14 @@ class Estimate:
         return tuple(model.label for model in self.models if model.usd is None)
 
 
-def estimate(plan: Plan) -> Estimate:
-    """What a whole plan may cost. Nothing is sent. Raises `UnknownModelError`."""
-    models = [_model_estimate(plan, get_model(model)) for model in plan.models]
+def estimate(plan: Plan, *, find: Callable[[str], ModelSpec] = get_model) -> Estimate:
+    """What a whole plan may cost. Nothing is sent. `find`: the entry of an id.
+
+    Raises `UnknownModelError`.
+    """
+    models = [_model_estimate(plan, find(model)) for model in plan.models]
     if plan.judge:
-        models.append(_judge_estimate(plan, get_model(plan.judge)))
+        models.append(_judge_estimate(plan, find(plan.judge)))
     return Estimate(tuple(models))
 
 
@@ -126,7 +129,7 @@ def _model_estimate(plan: Plan, spec: ModelSpec) -> ModelEstimate:
 
 
 def _judge_estimate(plan: Plan, spec: ModelSpec) -> ModelEstimate:
-    calls = 2 * sum(1 for _ in plan.pairs())
+    calls = 2 * plan.pair_count
     pairs_a_prompt = calls // len(plan.prompts)
     questions = sum(count_tokens(spec, prompt.prompt).tokens for prompt in plan.prompts)
     answers = sum(map(_output_tokens, plan.settings)) / len(plan.settings)
