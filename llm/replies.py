@@ -116,6 +116,16 @@ class Reply:
         return self.ending is Ending.RUNNING
 
     @property
+    def chain(self) -> Runnable | None:
+        """What made it; None for a reply that did not run in this process."""
+        return self._run.chain if self._run is not None else None
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """What that chain was given; nothing where there is none."""
+        return self._run.inputs if self._run is not None else {}
+
+    @property
     def tokens_per_second(self) -> float | None:
         """The rate after the first token, in tokens per second; None if it cannot be told."""
         if not self.output_tokens or self.total_seconds is None or not self.first_token_seconds:

@@ -8,10 +8,11 @@ environment. The format is nbformat 4.5 (https://nbformat.readthedocs.io), plain
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from llm.catalog import ModelSpec
+from llm.code import key_expression, openai_arguments, settings_sent
 from llm.keys import SERVICES, base_url, key_variable
 from llm.memory import was_said
 from llm.replies import Reply
@@ -95,19 +96,12 @@ def _models(specs: Mapping[str, ModelSpec], model_ids: list[str]) -> str:
 
 
 def _model(model_id: str, spec: ModelSpec | None) -> str:
-    if spec is None:
-        return f"ChatOpenAI(model={model_id!r})"
-    if spec.runs_locally:
+    if spec is not None and spec.runs_locally:
         return (f"open_model({spec.model!r}, "
                 f"os.environ.get({LOCAL_URL!r}, {DEFAULT_LOCAL_URL!r}))")
-    variable = key_variable(spec)
-    if spec.provider == "huggingface":
-        return (f"open_model({spec.model!r}, {base_url(spec)!r}, "
-                f"os.environ.get({variable!r}, \"none\"))")
-    if spec.provider == "openai" and spec.base_url is None:
-        return f"ChatOpenAI(model={spec.model!r})"  # the variables that it reads by itself
-    return (f"ChatOpenAI(model={spec.model!r}, base_url={spec.base_url or base_url(spec)!r}, "
-            f"api_key=os.environ.get({variable!r}, \"none\"))")
+    if spec is not None and spec.provider == "huggingface":
+        return f"open_model({spec.model!r}, {base_url(spec)!r}, {key_expression(spec)})"
+    return f"ChatOpenAI({', '.join(openai_arguments(model_id, spec))})"
 
 
 def _needs(specs: Mapping[str, ModelSpec], model_ids: list[str]) -> str:
@@ -159,16 +153,9 @@ def _asking(path: list[Turn], number: int, turn: Turn, specs: Mapping[str, Model
         given.append(f"last={len(sent) - 1}")
     if question.pictures:
         given.append(f"names={[picture.sha256[:12] for picture in question.pictures]!r}")
-    given += [f"{name}={value!r}" for name, value in _settings(reply, specs)]
+    settings = settings_sent(reply, specs.get(reply.model_id))
+    given += [f"{name}={value!r}" for name, value in settings.items()]
     return f"ask({words!r},\n    {', '.join(given)})"
-
-
-def _settings(reply: Reply, specs: Mapping[str, ModelSpec]) -> Iterator[tuple[str, Any]]:
-    spec = specs.get(reply.model_id)
-    for name, value in reply.settings.items():
-        if name in ("temperature", "top_p", "max_tokens", "seed") \
-                and isinstance(value, int | float) and (spec is None or spec.supports(name)):
-            yield name, value
 
 
 def _system(reply: Reply) -> str:
