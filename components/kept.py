@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -27,12 +27,16 @@ from llm import paths
 from llm.errors import StorageError, UnknownConversationError
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
-from storage import Store, open_store
+from storage import Store, Summary, open_store
+from storage.titles import title_from
 
 log = logging.getLogger("components.kept")
 
 REOPENING_SECONDS = 30
 """How long a store that could not be opened is left alone. Each try may take seconds."""
+
+SAVING_SECONDS = 10
+"""How long to wait until a reply that has ended is saved, or is known not to be."""
 
 SETTINGS, NOTHING = "settings", "keep nothing"
 LAST_SHOWN = "last shown"
@@ -122,7 +126,7 @@ def _saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[
     def save() -> None:
         try:
             # Asked at the end: the person may have changed it while the reply came.
-            keeping.nothing = _wants_nothing(kept, owner)
+            keeping.nothing = keeping.insists or _wants_nothing(kept, owner)
             if _is_private(chat, keeping):
                 return
             if keeping.last_shown.get(chat.stage) != chat.id:
@@ -154,7 +158,7 @@ def keeps_nothing() -> bool:
     """Whether the person wants nothing written, in whichever tab that was said."""
     keeping = session.keeping()
     try:
-        keeping.nothing = _wants_nothing(store(), current_owner())
+        keeping.nothing = keeping.insists or _wants_nothing(store(), current_owner())
     except StorageError:
         pass
     return keeping.nothing
@@ -165,15 +169,119 @@ def keep_nothing(wanted: bool) -> None:
 
     Raises `StorageError` where it cannot be; it then holds for this session.
     """
-    session.keeping().nothing = wanted
+    keeping = session.keeping()
+    keeping.nothing = keeping.insists = wanted
     if wanted:
         store().put_record(current_owner(), SETTINGS, NOTHING, True)
     else:
         store().delete_records(current_owner(), SETTINGS, [NOTHING])
+    keeping.insists = False
 
 
 def _wants_nothing(kept: Store, owner: str) -> bool:
     return NOTHING in kept.records(owner, SETTINGS)
+
+
+# ── The list ─────────────────────────────────────────────────────────────────────────
+# These raise `StorageError`, and show nothing.
+
+
+def conversations(limit: int, words: str = "") -> list[Summary]:
+    """The person's, pinned ones first, then the latest; with `words`, those that hold them all."""
+    if words.strip():
+        return store().search(current_owner(), words, limit=limit)
+    return store().list(current_owner(), limit=limit)
+
+
+def rename(chat: Transcript, title: str) -> None:
+    """Give a conversation another title, also one that is not kept."""
+    with _where_kept(chat):
+        store().rename(current_owner(), chat.id, title)
+    chat.title = title_from(title) or chat.title
+
+
+def pin(chat: Transcript, pinned: bool) -> None:
+    """Keep a conversation at the top of the list, or no longer."""
+    store().pin(current_owner(), chat.id, pinned)
+
+
+def is_pinned(chat: Transcript) -> bool:
+    """Whether a conversation is at the top of the list to stay."""
+    try:
+        return store().is_pinned(current_owner(), chat.id)
+    except StorageError:
+        return False
+
+
+def delete(chat: Transcript) -> None:
+    """Take a conversation out of the list, for good after a day. What runs in it is stopped."""
+    _end(chat.turns.values())
+    with _where_kept(chat):
+        store().delete(current_owner(), chat.id)
+
+
+def undelete(chat: Transcript) -> None:
+    """Bring a deleted conversation back, and show it."""
+    with _where_kept(chat):
+        store().undelete(current_owner(), chat.id)
+    show(chat)
+
+
+def delete_everything() -> None:
+    """Remove all that is kept for this person, and what the session holds of it.
+
+    What was chosen about keeping nothing stays.
+    """
+    owner, nothing = current_owner(), keeps_nothing()
+    _end(turn for (whose, _chat, _turn), turn in list(_answers.items()) if whose == owner)
+    store().delete_everything(owner)
+    if nothing:
+        store().put_record(owner, SETTINGS, NOTHING, True)
+    session.forget_transcripts()
+    session.keeping().last_shown.clear()
+
+
+def take_in(transcripts: Sequence[Transcript]) -> None:
+    """Keep imported conversations: all or, on an error, none."""
+    if keeps_nothing():
+        raise StorageError("Nothing is kept now, so nothing was taken in. Switch “Keep nothing” "
+                           "off to import.")
+    store().add(current_owner(), transcripts)
+
+
+def everything() -> Callable[[], Iterator[Transcript]]:
+    """What gets all of the person's conversations, one after another, in any thread."""
+    kept, owner = store(), current_owner()
+
+    def load_all() -> Iterator[Transcript]:
+        for summary in kept.list(owner, limit=1_000_000):
+            yield kept.load(owner, summary.id)
+
+    return load_all
+
+
+def is_kept(chat: Transcript) -> bool:
+    """Whether what is said in a conversation is written; see `keep_nothing`."""
+    return not _is_private(chat, session.keeping())
+
+
+@contextmanager
+def _where_kept(chat: Transcript) -> Iterator[None]:
+    """For what is done to a conversation in the store, if it is there at all."""
+    try:
+        yield
+    except UnknownConversationError:
+        if not (_is_private(chat, session.keeping()) or problem(chat)):
+            raise
+
+
+def _end(turns: Iterable[Turn]) -> None:
+    """Stop replies, and wait until what came of them is saved: nothing is written after this."""
+    running = [turn.reply for turn in list(turns) if turn.reply is not None]
+    for reply in running:
+        reply.stop()
+    for reply in running:
+        reply.wait(SAVING_SECONDS)
 
 
 # ── Opening ──────────────────────────────────────────────────────────────────────────
@@ -220,20 +328,13 @@ def show(chat: Transcript) -> None:
     keeping = session.keeping()
     before = session.transcript(chat.stage, lambda stage: chat)
     if _is_private(before, keeping):
-        stop_replies(before)
+        _end(before.turns.values())
     session.replace_transcript(chat.stage, chat)
     if keeps_nothing() or keeping.last_shown.get(chat.stage) == chat.id:
         return
     with _noted(chat):
         store().put_record(current_owner(), LAST_SHOWN, chat.stage, chat.id)
         keeping.last_shown[chat.stage] = chat.id
-
-
-def stop_replies(chat: Transcript) -> None:
-    """Stop whatever still runs in a conversation."""
-    for turn in list(chat.turns.values()):
-        if turn.reply is not None:
-            turn.reply.stop()
 
 
 def was_left_open(question: Turn) -> bool:

@@ -245,7 +245,8 @@ _ARROW = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)")
 _WORD_JOINER = "\u2060"
 
 
-def _escape(text: str, *, at_line_start: bool = False) -> str:
+def escape(text: str, *, at_line_start: bool = False) -> str:
+    """Markdown that shows the one line `text`, which must be `legible`, to the letter."""
     text = _SHORTCODE.sub(":" + _WORD_JOINER, text)
     text = _ARROW.sub(lambda found: found[0][0] + _WORD_JOINER + found[0][1:], text)
     escaped = _SPECIAL.sub(r"\\\g<0>", text)
@@ -259,7 +260,7 @@ def _code(content: str, *, in_table: bool = False) -> str:
     """Inline code, within as many backticks as it takes."""
     content = content.replace("\n", " ")
     if not content.strip():
-        return _escape(content)
+        return escape(content)
     ticks = "`" * (max(map(len, re.findall("`+", content)), default=0) + 1)
     pad = " " if content[0] in "` " or content[-1] in "` " else ""
     return f"{ticks}{pad}{content.replace('|', chr(92) + '|') if in_table else content}{pad}{ticks}"
@@ -346,7 +347,7 @@ class _Writer:
                 case "image":
                     # Whatever it is that a picture would fetch, nobody asked for it.
                     source = _code(_shorten(str(child.attrs["src"])) or "…", in_table=in_table)
-                    yield f"🖼 {_escape(child.content)} ({source})"
+                    yield f"🖼 {escape(child.content)} ({source})"
                 case _:
                     raise ValueError(f"the parser found text of an unknown kind: {child.type}")
             at_line_start = child.type in ("softbreak", "hardbreak")
@@ -354,10 +355,10 @@ class _Writer:
     def _text(self, text: str, at_line_start: bool, in_table: bool) -> str:
         """Text, in which a model's <br> is a line break: tables have no other."""
         if self._by_person:
-            return _escape(text, at_line_start=at_line_start)
+            return escape(text, at_line_start=at_line_start)
         lines = re.split(r"<br\s*/?>", text)
         return (" " if in_table else "\\\n").join(
-            _escape(line, at_line_start=at_line_start or number > 0)
+            escape(line, at_line_start=at_line_start or number > 0)
             for number, line in enumerate(lines))
 
     def _link(self, node: SyntaxTreeNode, in_table: bool) -> str:
@@ -371,7 +372,7 @@ class _Writer:
         target = f"[{words}](<{quote(address, safe=_SAFE_IN_ADDRESS)}>)"
         if shown.strip().rstrip("/") in (address.rstrip("/"), address.removeprefix("mailto:")):
             return target
-        return f"{target} ({_escape(host.removeprefix('www.'))})"
+        return f"{target} ({escape(host.removeprefix('www.'))})"
 
 
 _SAFE_IN_ADDRESS = "/:?#@!'()+,;=%-._"

@@ -32,12 +32,23 @@ _MEMORY_ANSWERS = "memory_answers"
 _KEEPING = "keeping"
 
 
+@dataclass(frozen=True)
+class Notice:
+    """A sentence to show, and the conversation that can be brought back, if one was deleted."""
+
+    text: str
+    is_error: bool = False
+    deleted: Transcript | None = None
+
+
 @dataclass
 class Keeping:
     """What this session knows of what is kept. A reply that ends writes here from its thread."""
 
     nothing: bool = False
     """Whether the person wants nothing written, as far as was last heard."""
+    insists: bool = False
+    """Whether that was said here and could not be remembered."""
     private: set[str] = field(default_factory=set)
     """Conversations of which something was said while nothing was to be kept: ids."""
     problems: dict[str, str] = field(default_factory=dict)
@@ -46,6 +57,8 @@ class Keeping:
     """Stage -> the conversation that is kept as the one to begin with next time."""
     left_open: set[str] = field(default_factory=set)
     """Questions that had no answer when their conversation was opened: turns' ids."""
+    notice: Notice | None = None
+    """What came of the last thing done in the list of conversations."""
 
 
 def keeping() -> Keeping:
@@ -67,6 +80,11 @@ def transcript(stage: str, begin: Callable[[str], Transcript]) -> Transcript:
 def replace_transcript(stage: str, new: Transcript) -> None:
     """Show another conversation in a stage."""
     st.session_state.setdefault(_TRANSCRIPTS, {})[stage] = new
+
+
+def forget_transcripts() -> None:
+    """Begin every stage anew."""
+    st.session_state[_TRANSCRIPTS] = {}
 
 
 def typed_keys() -> dict[str, str]:

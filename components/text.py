@@ -21,7 +21,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitDuplicateElementKey
 
 from components.language import _
-from components.safe_markdown import Block, blocks, legible
+from components.safe_markdown import Block, blocks, escape, legible
 
 MAX_SHOWN = 40_000
 """Characters of one text that are drawn. The browser takes about a second for these, and
@@ -55,6 +55,11 @@ def show_literal(text: str, *, container: DeltaGenerator | None = None) -> None:
     place = st.container() if container is None else container
     place.code(legible(text[:MAX_SHOWN]), language=None, wrap_lines=True)
     _offer_whole(place, text)
+
+
+def as_label(text: str) -> str:
+    """A text for a widget's label or a caption, which are Markdown: on one line, to the letter."""
+    return escape(" ".join(legible(text).split()), at_line_start=True)
 
 
 class StreamingText:

@@ -181,9 +181,7 @@ class Store:
     def list(self, owner: str, *, stage: str | None = None, limit: int = 50,
              offset: int = 0) -> Summaries:
         """The owner's conversations, pinned ones first, then the latest."""
-        wanted = _living(owner)
-        if stage is not None:
-            wanted = and_(wanted, conversations.c.stage == stage)
+        wanted = and_(_living(owner), stage is None or conversations.c.stage == stage)
         with self._read() as db:
             return [_summary(row) for row in _rows(db, wanted, limit, offset)]
 
@@ -211,6 +209,12 @@ class Store:
         """Keep a conversation at the top of the list, or no longer."""
         with self._write() as db:
             _change(db, owner, conversation_id, pinned=pinned)
+
+    def is_pinned(self, owner: str, conversation_id: str) -> bool:
+        """Whether the owner has such a conversation, and pinned it."""
+        wanted = and_(_living(owner), conversations.c.id == clean(conversation_id))
+        with self._read() as db:
+            return any(row.pinned for row in _rows(db, wanted, 1, 0))
 
     def delete(self, owner: str, conversation_id: str) -> None:
         """Take a conversation out of sight. For a day, `undelete` brings it back."""
