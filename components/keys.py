@@ -40,19 +40,28 @@ def enter_key(spec: ModelSpec) -> None:
     if os.environ.get(variable) or _secret(variable):
         st.caption(_("The key comes from {variable}.").format(variable=variable))
         return
-    keys = session.typed_keys()
-    typed = st.text_input(
-        variable, value=keys.get(variable, ""), type="password", key=f"key-{variable}",
-        autocomplete="off", persist_state="session",
+    keys, field = session.typed_keys(), f"key-{variable}"
+    if variable in keys:
+        # The field is not drawn again: it would bring the key back to the browser.
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(_("{variable} was typed, for this tab alone.").format(variable=variable))
+            st.button(_("Forget it"), key=f"forget-{variable}", type="tertiary",
+                      on_click=keys.pop, args=(variable, None))
+        return
+    st.text_input(
+        variable, type="password", key=field, autocomplete="off",
+        on_change=_take, args=(variable, field),
         help=_("Kept in this browser tab's session only, and sent to nobody but the service."),
     )
-    if typed.strip():
-        keys[variable] = typed.strip()
-    else:
-        keys.pop(variable, None)
-        if needs_key(spec):
-            st.caption(_("Get a key at {page}, or set {variable} before starting Parley.")
-                       .format(page=SERVICES[spec.provider].keys_page, variable=variable))
+    if needs_key(spec):
+        st.caption(_("Get a key at {page}, or set {variable} before starting Parley.")
+                   .format(page=SERVICES[spec.provider].keys_page, variable=variable))
+
+
+def _take(variable: str, field: str) -> None:
+    typed = st.session_state[field].strip()
+    if typed:
+        session.typed_keys()[variable] = typed
 
 
 def enter_keys(specs: Iterable[ModelSpec]) -> None:

@@ -30,6 +30,7 @@ EXPECTED = {
     "403": ("PermissionDeniedError", "key", "", 1),
     "404": ("ModelNotFoundError", "“404”", "", 1),
     "400": ("InvalidRequestError", "roles must alternate", "", 1),
+    "400-echo": ("InvalidRequestError", "Roles must alternate", "", 1),
     "400-context-openai": ("ContextTooLongError", "8,192 tokens", "", 1),
     "400-context-llama.cpp": ("ContextTooLongError", "too long", "", 1),
     "422-context-tgi": ("ContextTooLongError", "too long", "", 1),

@@ -26,6 +26,11 @@ def _echo_key(answer: Answer, request: Request) -> None:
     answer.send(401, {"error": {"message": f"Incorrect API key provided: {key}", "code": "x"}})
 
 
+def _echo_key_in_request(answer: Answer, request: Request) -> None:
+    sent = request.headers.get("authorization", "")
+    answer.send(400, {"error": {"message": f"Roles must alternate; sent with {sent}"}})
+
+
 def _parameter(answer: Answer, request: Request) -> None:
     answer.send(400, {"error": {"message": "Unsupported value: 'temperature' does not support 0.2",
                                 "param": "temperature", "code": "unsupported_value"}})
@@ -130,6 +135,7 @@ FAULTS: dict[str, Callable[[Answer, Request], None]] = {
         "code": 400, "message": "API key not valid. Please pass a valid API key.",
         "status": "INVALID_ARGUMENT"}}]),
     "400": _status(400, "Conversation roles must alternate ![x](http://evil.example/?q=1) <b>"),
+    "400-echo": _echo_key_in_request,
     "413": _status(413, "Request Entity Too Large"),
     "422": _status(422, "messages: field required"),
     "429-soon": _once(429, retry_after="0.05"),
