@@ -58,6 +58,9 @@ def pick_conversation(stage: str) -> Transcript:
                       args=(_begin, stage))
             if chat.turns:
                 _draw_actions(chat)
+        if chat.turns and not kept.is_kept(chat):
+            st.caption(_("This conversation is not kept: something was said in it while nothing "
+                         "was to be."))
         _draw_notice()
         _draw_list(stage, chat)
         with st.expander(_("What is kept"), icon=":material/shield_person:"):

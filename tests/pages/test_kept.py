@@ -5,49 +5,15 @@ A second `AppTest` is a second session: a reload of the page, or another visit.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from components import kept
 from llm.errors import StorageError
-from storage import Store, open_store
+from storage import Store
 from tests.app import ROOT
 from tests.pages import test_stages
 from tests.pages.test_stages import ask, button
-from tests.servers.fixed_rate import fixed_rate
 
 ADA, EVE = "browser:ada", "browser:eve"
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A model that repeats what it was asked."""
-    with fixed_rate(lambda model, question: f"You said {question}") as running:
-        catalog = tmp_path / "models.toml"
-        catalog.write_text('[[model]]\nid = "test"\nlabel = "Test"\nprovider = "openai"\n'
-                           f'model = "test"\nbase_url = "{running.base_url}"\nopen = false\n')
-        monkeypatch.setenv("PARLEY_MODELS", str(catalog))
-        yield running
-
-
-@pytest.fixture
-def owner(monkeypatch: pytest.MonkeyPatch):
-    """Whose browser it is from now on."""
-    def be(name: str) -> None:
-        monkeypatch.setattr(kept, "current_owner", lambda: name)
-
-    be(ADA)
-    return be
-
-
-@pytest.fixture
-def store(server, owner) -> Store:
-    """What the app keeps, looked at from beside it."""
-    opened = open_store()
-    yield opened
-    opened.close()
 
 
 def words(page: AppTest) -> str:
@@ -63,7 +29,6 @@ def visit(name: str = "03_chatbot") -> AppTest:
 
 def visit_and_ask(text: str, name: str = "03_chatbot") -> AppTest:
     page = visit(name)
-    page.selectbox(key="model").set_value("test").run()
     ask(page, text)
     return page
 
@@ -120,14 +85,13 @@ def test_nobody_else_sees_it(store, owner):
     assert "For Ada alone." not in words(visit())
 
 
-def test_a_question_whose_reply_never_came_is_not_asked_again_by_itself(store, server):
+def test_a_question_whose_reply_never_came_is_not_asked_again_by_itself(store, echo):
     visit_and_ask("Hello")
     chat = store.load(ADA, store.list(ADA)[0].id)
     store.save_turn(ADA, chat, chat.append("human", "Anybody?"))
-    before = len(server.requests)
+    before = len(echo.requests)
     page = visit()
-    page.selectbox(key="model").set_value("test").run()
-    assert "Anybody?" in words(page) and len(server.requests) == before
+    assert "Anybody?" in words(page) and len(echo.requests) == before
     assert "You said Anybody?" in words(click(page, "Answer it now"))
 
 
@@ -148,7 +112,7 @@ def test_a_failed_save_is_said_and_the_chat_goes_on_and_what_was_missed_is_made_
     assert "You said One." in words(visit()) and "You said Two." in words(visit())
 
 
-def test_a_store_that_cannot_be_opened_is_said_and_the_chat_goes_on(server, owner, monkeypatch):
+def test_a_store_that_cannot_be_opened_is_said_and_the_chat_goes_on(echo, owner, monkeypatch):
     monkeypatch.setenv("PARLEY_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
     page = visit_and_ask("One.")
     assert "You said One." in words(page)

@@ -41,6 +41,12 @@ def import_over(store, chat):
     store.delete_everything(THIEF)
 
 
+def look_whether_pinned(store, chat):
+    store.pin(OWNER, chat.id)
+    assert not store.is_pinned(THIEF, chat.id)
+    store.pin(OWNER, chat.id, False)
+
+
 def put_records(store, chat):
     store.put_record(THIEF, "votes", "1", "forged")
     store.put_records(THIEF, "votes", {"1": "forged"})
@@ -64,6 +70,7 @@ ATTEMPTS = {
     "search": lambda store, chat: store.search(THIEF, "Ada") == [] or pytest.fail("found"),
     "rename": lambda store, chat: unknown(lambda: store.rename(THIEF, chat.id, "Forged")),
     "pin": lambda store, chat: unknown(lambda: store.pin(THIEF, chat.id)),
+    "is_pinned": look_whether_pinned,
     "delete": lambda store, chat: unknown(lambda: store.delete(THIEF, chat.id)),
     "undelete": delete_and_bring_back,
     "delete_everything": lambda store, chat: store.delete_everything(THIEF),
