@@ -23,9 +23,9 @@ HERE = Path(__file__).parent
 SCRIPTS = "browser_js"
 
 
-def copy_button(text: str, *, key: str) -> None:
+def copy_button(text: str, *, key: str, label: str | None = None) -> None:
     """Draw a button that puts `text` on the clipboard, without a run of the page."""
-    _mount("copy", {"text": text, "label": _("Copy"), "done": _("Copied")}, key,
+    _mount("copy", {"text": text, "label": label or _("Copy"), "done": _("Copied")}, key,
            html="<button type='button'></button>", css="button.css")
 
 

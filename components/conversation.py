@@ -17,11 +17,11 @@ from streamlit.delta_generator import DeltaGenerator
 from components import kept
 from components.browser import copy_button, read_aloud_button
 from components.language import _
-from components.pictures import show_picture
+from components.pictures import EXTENSIONS, hold, show_picture
 from components.reply import show_reply
 from components.text import show_text
 from components.what_ran import show_what_ran
-from llm.errors import ParleyError
+from llm.errors import ParleyError, PictureError
 from llm.images import Picture
 from llm.memory import View
 from llm.replies import Reply
@@ -52,30 +52,36 @@ _GREYED = """<style>
 
 
 def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
-             pictures: Sequence[Picture] = (),
+             pictures: Sequence[Picture] = (), takes_pictures: bool = False,
+             under_answer: Callable[[Turn], None] = lambda turn: None,
              view: Callable[[Sequence[Turn]], View] = lambda turns: ALL_SEEN) -> None:
     """Draw the conversation and its box, and have a new question answered by `answer`.
 
     `answer` gets the human turn, and what `start_reply` is to do `on_end`; it returns the
     running reply, or raises a `ParleyError`. `starters` are offered while nothing has been
     said; `pictures` go with the next message, unless the conversation has them already.
+    `takes_pictures`: they can be pasted into the box. `under_answer` draws a page's own
+    actions under an answer.
     `view` says which of the turns the model sees: the others are greyed, and a summary
     is shown where it stands.
     """
     box = f"box-{chat.id}"
     st.chat_input(_("Your message"), key=box, max_chars=MAX_CHARACTERS, on_submit=_ask_from_box,
-                  args=(chat, box, pictures))
+                  args=(chat, box, pictures), file_type=EXTENSIONS,
+                  accept_file="multiple" if takes_pictures else False)
+    if refusal := st.session_state.pop(f"refused-{box}", None):
+        st.error(refusal, icon=":material/broken_image:")
     if not chat.turns and starters:
         _offer_starters(chat, starters)
     turns = chat.path()
     first = _first_shown(chat, len(turns))
-    marks = {turn.id: _show_turn(chat, turn) for turn in turns[first:]}
+    marks = {turn.id: _show_turn(chat, turn, under_answer) for turn in turns[first:]}
     _mark(marks, view(turns))
     if turns and turns[-1].role == "human":
         if kept.was_left_open(turns[-1]):
             _offer_answer(turns[-1])
         else:
-            _answer(chat, turns[-1], answer)
+            _answer(chat, turns[-1], answer, under_answer)
             # What was seen for this answer is not all seen for the next.
             _mark(marks, view(chat.path()), when="after")
     st.session_state[f"drawn-{chat.id}"] = len(chat.path()) - first
@@ -83,17 +89,23 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
 
 
 def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> None:
-    message = st.session_state[box]
-    if message and message.strip():
-        ask(chat, message, pictures)
+    said = st.session_state[box]
+    text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
+    if files:
+        try:
+            pictures = hold([file.getvalue() for file in files])
+        except PictureError as error:
+            st.session_state[box] = text
+            st.session_state[f"refused-{box}"] = str(error)
+            return
+    if text and text.strip():
+        ask(chat, text, pictures)
 
 
 def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
     """Put a question, with those of the pictures that the conversation does not have yet."""
     _stop_running(chat)
-    had = {picture.sha256 for turn in chat for picture in turn.pictures}
-    kept.keep(chat, chat.append("human", message,
-                                pictures=[p for p in pictures if p.sha256 not in had]))
+    kept.keep(chat, chat.append("human", message, pictures=chat.unsent(pictures)))
 
 
 def _offer_answer(question: Turn) -> None:
@@ -112,7 +124,8 @@ def _show_whether_kept(chat: Transcript) -> None:
         st.warning(problem, icon=":material/save:")
 
 
-def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
+def _answer(chat: Transcript, question: Turn, answer: Answer,
+            under_answer: Callable[[Turn], None]) -> None:
     bubble = st.chat_message("assistant", avatar=":material/smart_toy:")
     # The turns of another branch, drawn in the run before, would stay on the page below
     # this one until it has ended.
@@ -127,17 +140,17 @@ def _answer(chat: Transcript, question: Turn, answer: Answer) -> None:
             # Kept as a failed reply: it has no text, so it never enters a history.
             turn.reply = Reply.failed("", error)
             kept.keep(chat, chat.add(turn))
-        _show_answer(chat, turn)
+        _show_answer(chat, turn, under_answer)
 
 
-def _show_turn(chat: Transcript, turn: Turn) -> Marks:
+def _show_turn(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], None]) -> Marks:
     avatar = ":material/person:" if turn.role == "human" else ":material/smart_toy:"
     with st.chat_message("user" if turn.role == "human" else "assistant", avatar=avatar):
         above = st.empty()
         if turn.role == "human":
             _show_question(chat, turn)
         else:
-            _show_answer(chat, turn)
+            _show_answer(chat, turn, under_answer)
     return above, st.empty()
 
 
@@ -166,7 +179,7 @@ def _mark(marks: Mapping[str, Marks], view: View, *, when: str = "before") -> No
 
 def _show_question(chat: Transcript, turn: Turn) -> None:
     for picture in turn.pictures:
-        show_picture(picture)
+        show_picture(picture, key=f"{turn.id}-{picture.sha256[:12]}")
     editing = f"editing-{turn.id}"
     if not st.session_state.get(editing):
         show_text(turn.content, by_person=True)
@@ -183,7 +196,7 @@ def _show_question(chat: Transcript, turn: Turn) -> None:
                                   args=(editing, False))
 
 
-def _show_answer(chat: Transcript, turn: Turn) -> None:
+def _show_answer(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], None]) -> None:
     reply = turn.reply
     text, actions, stop = st.container(), st.empty(), st.bottom.empty()
     if reply.is_running:
@@ -202,8 +215,9 @@ def _show_answer(chat: Transcript, turn: Turn) -> None:
                         default=None if turn.rating is None else int(turn.rating > 0))
             copy_button(reply.text, key=f"copy-{turn.id}")
             read_aloud_button(reply.text, key=f"speak-{turn.id}")
+            under_answer(turn)
         if reply.messages:
-            show_what_ran(reply, key=turn.id)
+            show_what_ran(reply, key=turn.id, before=chat.path_to(turn)[:-2])
 
 
 def _pick_version(chat: Transcript, turn: Turn) -> None:

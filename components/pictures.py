@@ -6,37 +6,70 @@ Knows `llm.images`, and no model by name.
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Sequence
 
 import streamlit as st
 
+from components.browser import copy_button
 from components.figures import human_bytes
+from components.findings import show_findings
 from components.language import _
 from components.limits import check_room, count_pictures
 from llm.catalog import ModelSpec
 from llm.errors import PictureError
+from llm.findings import ALT_LIMIT
+from llm.image_tokens import estimate_image_tokens
 from llm.images import MAX_PICTURES, Picture, read_images
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp", "gif", "heic", "heif")
+
+_CHOSEN, _SHOT, _PASTED = "pictures", "camera", "pasted_pictures"
+"""The session's keys for the files from each way in."""
 
 _READ = "read_pictures"
 """The session's key for the digests of the files last read, and the pictures in them."""
 
 
 def take_pictures() -> list[Picture]:
-    """Draw the ways in, and return the pictures that came, safe to send. Says what is wrong."""
-    files = st.file_uploader(
-        _("Pictures: choose, drop or paste up to {count}").format(count=MAX_PICTURES),
-        type=EXTENSIONS, accept_multiple_files=True, key="pictures")
-    shot = None
+    """Draw the ways in, and return the pictures that came, safe to send. Says what is wrong.
+
+    What is pasted into the message's box comes through `hold`.
+    """
+    st.file_uploader(
+        _("Pictures: choose or drop up to {count} here, or paste them into the message's box")
+        .format(count=MAX_PICTURES), type=EXTENSIONS, accept_multiple_files=True, key=_CHOSEN)
     if st.toggle(_("Use the camera"), key="use-camera"):
-        shot = st.camera_input(_("Take a photo"), key="camera")
-    data = [file.getvalue() for file in (*files, *([shot] if shot else []))]
+        st.camera_input(_("Take a photo"), key=_SHOT)
+    if st.session_state.get(_PASTED):
+        st.button(_("Remove the pasted pictures"), icon=":material/delete:", type="tertiary",
+                  on_click=st.session_state.__setitem__, args=(_PASTED, []))
     try:
-        return accept(data)
+        return accept(_files())
     except PictureError as error:
         st.error(str(error), icon=":material/broken_image:")
         return []
+
+
+def hold(files: Sequence[bytes]) -> list[Picture]:
+    """Add pasted files to those at hand, and return all of these. For callbacks.
+
+    Raises a `PictureError`, and then none of them is added.
+    """
+    pasted = [*st.session_state.get(_PASTED, []), *files]
+    pictures = accept([*_chosen_files(), *pasted])
+    st.session_state[_PASTED] = pasted
+    return pictures
+
+
+def _files() -> list[bytes]:
+    return [*_chosen_files(), *st.session_state.get(_PASTED, [])]
+
+
+def _chosen_files() -> list[bytes]:
+    shot = st.session_state.get(_SHOT)
+    return [file.getvalue()
+            for file in (*st.session_state.get(_CHOSEN, []), *([shot] if shot else []))]
 
 
 def accept(files: Sequence[bytes]) -> list[Picture]:
@@ -55,8 +88,28 @@ def accept(files: Sequence[bytes]) -> list[Picture]:
     return list(pictures)
 
 
-def show_picture(picture: Picture) -> None:
-    """Draw the very picture that is sent, and what was changed on the way."""
+def preview(pictures: Sequence[Picture], spec: ModelSpec) -> None:
+    """Draw pictures that are about to be sent, and what each costs the model."""
+    with st.container(horizontal=True):
+        for number, picture in enumerate(pictures, start=1):
+            with st.container(width=240):
+                st.image(picture.data, width=220, caption=_("Picture {number}: {tokens}").format(
+                    number=number, tokens=_cost(picture, spec)))
+
+
+def _cost(picture: Picture, spec: ModelSpec) -> str:
+    if spec.image_tokens is None:
+        return _("what it costs this model in tokens is not published")
+    tokens = estimate_image_tokens(picture, spec.image_tokens)
+    return _("about {count} tokens for this model").format(count=f"{tokens:,}") if tokens \
+        else _("no tokens: the reader is no language model")
+
+
+def show_picture(picture: Picture, *, key: str) -> None:
+    """Draw the very picture that is sent, what was changed on the way, and what is found on it.
+
+    `key` tells the pictures on a page apart.
+    """
     st.image(picture.data)
     st.caption(_("Sent as {width} × {height}, {size}; it came as {before_width} × {before_height}, "
                  "{before_size}.").format(
@@ -65,6 +118,7 @@ def show_picture(picture: Picture) -> None:
         before_size=human_bytes(picture.original_bytes))
         + (" " + _("Changed: {changes}.").format(changes=", ".join(picture.changes))
            if picture.changes else ""))
+    show_findings(picture, key=key)
 
 
 def blindness(spec: ModelSpec, choices: Sequence[ModelSpec]) -> str:
@@ -73,9 +127,24 @@ def blindness(spec: ModelSpec, choices: Sequence[ModelSpec]) -> str:
         name=spec.label, names=", ".join(other.label for other in choices if other.vision))
 
 
-def refuse_blind_models(spec: ModelSpec, choices: Sequence[ModelSpec]) -> bool:
-    """Say before sending that a model cannot see, and which can. True where it cannot."""
+def read_instead(spec: ModelSpec, choices: Sequence[ModelSpec]) -> bool:
+    """Whether the picture reader's findings go to the model in a picture's stead.
+
+    For a model that cannot see, which is said before anything is sent.
+    """
     if spec.vision:
         return False
     st.warning(blindness(spec, choices), icon=":material/visibility_off:")
-    return True
+    return st.toggle(
+        _("Let the picture reader look, and {name} answer from what it found").format(
+            name=spec.label), value=True, key="read-instead", persist_state="session",
+        help=_("The findings take the picture's place in the prompt: see them under “What ran”."))
+
+
+def copy_alt_text_button(alt: str, *, key: str) -> None:
+    """Draw the button that copies an alt text as HTML, and say how long it is."""
+    sentence = " ".join(alt.split())
+    copy_button(f'<img src="" alt="{html.escape(sentence)}">', key=f"html-{key}",
+                label=_("Copy as HTML"))
+    st.caption(_("{count} characters; screen readers say up to {most} in one go.").format(
+        count=len(sentence), most=ALT_LIMIT))

@@ -200,7 +200,7 @@ def _show_end(race: Race, pane: Pane, turn: Turn, *, is_last: bool) -> None:
                       icon=":material/refresh:", type="tertiary", on_click=pane.ask_again)
             _offer_going_on(race, pane)
         if reply.messages:
-            show_what_ran(reply, key=turn.id)
+            show_what_ran(reply, key=turn.id, before=pane.chat.path_to(turn)[:-2])
 
 
 def _offer_going_on(race: Race, pane: Pane) -> None:

@@ -64,11 +64,12 @@ def heading(pane: Pane) -> str:
 def table(rows: Mapping[str, Sequence[str]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows of texts for st.table, which reads Markdown: the texts are shown as they are."""
     return pd.DataFrame(
-        [[_plain(cell) for cell in cells] for cells in rows.values()],
-        index=[_plain(name) for name in rows], columns=[_plain(name) for name in columns])
+        [[plain(cell) for cell in cells] for cells in rows.values()],
+        index=[plain(name) for name in rows], columns=[plain(name) for name in columns])
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """`text` for where Streamlit reads Markdown, such as a table or a warning: shown as it is."""
     for sign in "\\`*_[]<>$:~#|":
         text = text.replace(sign, f"\\{sign}")
     return legible(text)

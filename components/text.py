@@ -50,10 +50,11 @@ def show_text(text: str, *, by_person: bool = False,
     _offer_whole(place, text)
 
 
-def show_literal(text: str, *, container: DeltaGenerator | None = None) -> None:
-    """Draw a text to the letter, every sign of it visible."""
+def show_literal(text: str, *, language: str | None = None,
+                 container: DeltaGenerator | None = None) -> None:
+    """Draw a text to the letter, every sign of it visible. `language` colours it as code."""
     place = st.container() if container is None else container
-    place.code(legible(text[:MAX_SHOWN]), language=None, wrap_lines=True)
+    place.code(legible(text[:MAX_SHOWN]), language=language, wrap_lines=True)
     _offer_whole(place, text)
 
 

@@ -35,8 +35,9 @@ BLIND_SYSTEM = (
     "Say what you are not sure of."
 )
 
+ALT_TEXT = "Alt text"
 IMAGE_TASKS = {
-    "Alt text": "Write the alt text of this picture for a web page: one sentence of at most "
+    ALT_TEXT: "Write the alt text of this picture for a web page: one sentence of at most "
                 "125 characters. Answer with that sentence only.",
     "Describe it": "Describe this picture in detail: the whole first, then what is where.",
     "Read the text": "Write down all text in this picture, word for word, line by line.",

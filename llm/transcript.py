@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -108,6 +108,11 @@ class Transcript:
         """The last turn of the shown path."""
         path = self.path()
         return path[-1] if path else None
+
+    def unsent(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """Those of the pictures that the conversation does not hold yet."""
+        held = {picture.sha256 for turn in self for picture in turn.pictures}
+        return [picture for picture in pictures if picture.sha256 not in held]
 
     def show(self, turn: Turn) -> None:
         """Make `turn` the shown one among its siblings, and its ancestors too."""

@@ -8,10 +8,11 @@ from components.conversation import ask, converse
 from components.conversations import pick_conversation
 from components.language import _
 from components.picker import pick_model, pick_settings
-from components.pictures import refuse_blind_models, take_pictures
+from components.pictures import copy_alt_text_button, preview, read_instead, take_pictures
 from llm import build_image_chain, start_reply
 from llm.memory import remember_everything, to_message
-from llm.prompts import BLIND_SYSTEM, IMAGE_TASKS
+from llm.picture_reader import build_findings_chain
+from llm.prompts import ALT_TEXT, BLIND_SYSTEM, IMAGE_TASKS
 
 st.title(_("A picture"))
 st.markdown(_("A message can hold pictures beside its text. What comes back depends on who looks: "
@@ -23,19 +24,24 @@ settings = pick_settings(spec, system=BLIND_SYSTEM, system_key="system-picture")
 chat = pick_conversation("picture")
 
 pictures = take_pictures()
-if refuse_blind_models(spec, session.models()):
-    st.stop()
+build_chain = build_findings_chain if read_instead(spec, session.models()) else build_image_chain
+preview(chat.unsent(pictures), spec)
 
 
 def answer(question, on_end):
     history = remember_everything(chat.path_to(question)[:-1]).messages
-    chain = build_image_chain(ready_model(spec, settings))
+    chain = build_chain(ready_model(spec, settings))
     return start_reply(chain, {"system": settings["system"], "history": history,
                                "message": [to_message(question)]}, spec, settings=settings,
                        on_end=on_end)
 
 
+def offer_html(turn):
+    if chat.turns[turn.parent_id].content == IMAGE_TASKS[ALT_TEXT]:
+        copy_alt_text_button(turn.reply.text, key=turn.id)
+
+
 with st.container(horizontal=True):
     for name, task in IMAGE_TASKS.items():
         st.button(_(name), on_click=ask, args=(chat, task, pictures), disabled=not pictures)
-converse(chat, answer, pictures=pictures)
+converse(chat, answer, pictures=pictures, takes_pictures=True, under_answer=offer_html)
