@@ -23,6 +23,8 @@ page = st.navigation({
                 url_path="compare"),
     ],
     _("Choose"): [
+        st.Page("pages/07_evaluate.py", title=_("Prompt sets"), icon=":material/table_chart:",
+                url_path="evaluate"),
         st.Page("pages/06_models.py", title=_("Models"), icon=":material/deployed_code:",
                 url_path="models"),
     ],
@@ -30,7 +32,7 @@ page = st.navigation({
 
 st.set_page_config(page_title=f"{page.title} · Parley",
                    # Columns need the room; text reads better in a narrow one.
-                   layout="wide" if page.url_path == "compare" else "centered")
+                   layout="wide" if page.url_path in ("compare", "evaluate") else "centered")
 
 let_in()
 page.run()
