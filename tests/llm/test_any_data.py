@@ -59,14 +59,15 @@ def damaged(draw, sound):
         for key in way:
             holder = holder[key]
         match draw(st.sampled_from(["replace", "replace", "remove", "add"])):
+            # Copied: what is put in may be damaged in its turn.
             case "replace":
-                holder[last] = draw(ANYTHING)
+                holder[last] = copy.deepcopy(draw(ANYTHING))
             case "remove":
                 del holder[last]
             case "add" if isinstance(holder, dict):
-                holder[draw(st.text(max_size=8))] = draw(ANYTHING)
+                holder[draw(st.text(max_size=8))] = copy.deepcopy(draw(ANYTHING))
             case "add":
-                holder.insert(last, draw(ANYTHING))
+                holder.insert(last, copy.deepcopy(draw(ANYTHING)))
     return document
 
 
