@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from components.language import _, pick_language
+from components.language import _
+from components.language_choice import begin_language, pick_language
 from components.owner import let_in
 
 # Before the navigation: the tab would have its page's icon, fetched from a font's host.
 st.set_page_config(page_icon="static/icon.png")
+begin_language()
 
 page = st.navigation({
     "": [st.Page("pages/00_start.py", title=_("Start"), icon=":material/home:", default=True)],
@@ -34,8 +36,7 @@ st.set_page_config(page_title=f"{page.title} · Parley",
                    # Columns need the room; text reads better in a narrow one.
                    layout="wide" if page.url_path in ("compare", "evaluate") else "centered")
 
-let_in()
-page.run()
-
 with st.sidebar:
     pick_language()
+let_in()
+page.run()

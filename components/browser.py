@@ -45,6 +45,11 @@ def announce(text: str, *, key: str) -> None:
     _mount("announce", {"text": text}, key)
 
 
+def declare_language(code: str) -> None:
+    """Tell the browser and screen readers in which language the page is: a BCP 47 tag."""
+    _mount("language", {"code": code}, "declare-language")
+
+
 def _mount(name: str, data: dict[str, Any], key: str, *, html: str | None = None,
            css: str | None = None) -> None:
     component = f"parley-{name}.{name}"

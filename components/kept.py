@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakValueDictionary
 
 import streamlit as st
@@ -40,7 +41,9 @@ SAVING_SECONDS = 10
 
 SETTINGS, NOTHING = "settings", "keep nothing"
 LAST_SHOWN = "last shown"
-"""Kinds of records, and a key of the first. A record of LAST_SHOWN is by its stage."""
+LESSONS = "lessons done"
+"""Kinds of records, and a key of the first. A record of LAST_SHOWN is by its stage, one of
+LESSONS by its lesson."""
 
 # (owner, conversation's id, turn's id) -> an answer that some session of this process waits
 # for or has: who reloads the page in mid-reply finds it again. Held by its reply's run.
@@ -178,6 +181,24 @@ def keep_nothing(wanted: bool) -> None:
     keeping.insists = False
 
 
+def setting(name: str) -> Any:
+    """What the person once chose, or None where that is not known. See `keep_setting`."""
+    try:
+        return store().records(current_owner(), SETTINGS).get(name)
+    except StorageError:
+        return None
+
+
+def keep_setting(name: str, value: Any) -> None:
+    """Remember a choice, any JSON, for the next visit, if anything is kept and can be."""
+    if keeps_nothing():
+        return
+    try:
+        store().put_record(current_owner(), SETTINGS, name, value)
+    except StorageError:
+        pass  # It holds for this session, as it would for somebody who keeps nothing.
+
+
 def _wants_nothing(kept: Store, owner: str) -> bool:
     return NOTHING in kept.records(owner, SETTINGS)
 
@@ -191,6 +212,11 @@ def conversations(limit: int, words: str = "") -> list[Summary]:
     if words.strip():
         return store().search(current_owner(), words, limit=limit)
     return store().list(current_owner(), limit=limit)
+
+
+def replies() -> list[Reply]:
+    """The latest of the person's replies in whatever conversation, without their messages."""
+    return store().replies(current_owner())
 
 
 def rename(chat: Transcript, title: str) -> None:
@@ -239,6 +265,7 @@ def delete_everything() -> None:
         store().put_record(owner, SETTINGS, NOTHING, True)
     session.forget_transcripts()
     session.keeping().last_shown.clear()
+    session.lessons_marked().clear()
 
 
 def take_in(transcripts: Sequence[Transcript]) -> None:
@@ -282,6 +309,34 @@ def _end(turns: Iterable[Turn]) -> None:
         reply.stop()
     for reply in running:
         reply.wait(SAVING_SECONDS)
+
+
+# ── Lessons ──────────────────────────────────────────────────────────────────────────
+
+
+def lessons_done() -> set[str]:
+    """The names of the lessons that the person has done, as far as can be told."""
+    try:
+        done = store().records(current_owner(), LESSONS)
+    except StorageError:
+        done = {}
+    return {name for name, is_done in {**done, **session.lessons_marked()}.items() if is_done}
+
+
+def mark_lesson(name: str, done: bool) -> None:
+    """A lesson is done, or is to be done again: kept if anything is, else until the tab closes."""
+    marked = session.lessons_marked()
+    marked[name] = done
+    if keeps_nothing():
+        return
+    try:
+        if done:
+            store().put_record(current_owner(), LESSONS, name, True)
+        else:
+            store().delete_records(current_owner(), LESSONS, [name])
+    except StorageError:
+        return
+    del marked[name]
 
 
 # ── Opening ──────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,107 @@
+"""A stage's lesson at the top of its page: what it teaches, and an exercise to try.
+
+Lessons are Markdown files, `lessons/LANGUAGE/PAGE.md`, for a teacher to change or translate.
+A file begins with its title behind "# "; what follows a line of three dashes is shown on
+request only, so that one can predict first. In a language without the file, the English one
+is shown; where that is not there either, the page goes without.
+
+Knows which pages have lessons by the files' names, and no page by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from components import kept
+from components.language import ENGLISH, _, current_language
+from components.text import as_label, show_text
+
+FOLDER = Path(__file__).parent.parent / "lessons"
+
+MAX_BYTES = 100_000
+"""Of a file, no more than this is read."""
+
+_TITLE = re.compile(r"\A\s*#\s+(.+)")
+_DASHES = re.compile(r"^-{3,}[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson as its file has it: Markdown."""
+
+    title: str
+    task: str
+    explanation: str
+    """Empty where the file has no line of dashes."""
+
+
+def lesson_names() -> list[str]:
+    """The lessons there are in any language, in the stages' order."""
+    return sorted({path.stem for path in FOLDER.glob("*/*.md")})
+
+
+def read_lesson(name: str, language: str) -> Lesson | None:
+    """The lesson of the page `name` in a language, else in English; None if there is none.
+
+    Any file gives something to show: without a title it is called by its name.
+    """
+    for code in (language, ENGLISH):
+        try:
+            with (FOLDER / code / f"{name}.md").open("rb") as file:
+                text = file.read(MAX_BYTES).decode("utf-8-sig", "replace").replace("\r\n", "\n")
+        except OSError:
+            continue
+        if text.strip():
+            return _parsed(name, text)
+    return None
+
+
+def _parsed(name: str, text: str) -> Lesson:
+    title = _TITLE.match(text)
+    body = text[title.end():] if title else text
+    task, *rest = _DASHES.split(body, maxsplit=1)
+    return Lesson(title[1].strip() if title else name, task.strip(), "".join(rest).strip())
+
+
+def show_lesson(name: str) -> None:
+    """Draw the folded lesson of the page `name`, with the box that says that it is done."""
+    lesson = read_lesson(name, current_language())
+    if lesson is None:
+        return
+    done = name in kept.lessons_done()
+    title = as_label(lesson.title)
+    # Whether it is done is a word: an icon has none.
+    label = _("Lesson, done: {title}").format(title=title) if done \
+        else _("Lesson: {title}").format(title=title)
+    with st.expander(label, key=f"lesson-{name}",
+                     icon=":material/check_circle:" if done else ":material/school:"):
+        show_text(lesson.task)
+        if lesson.explanation and st.toggle(_("I have tried it: explain"),
+                                            key=f"lesson-explained-{name}",
+                                            persist_state="session"):
+            show_text(lesson.explanation)
+        key = f"lesson-done-{name}"
+        st.session_state[key] = done  # Another tab may have said so.
+        st.checkbox(_("Done"), key=key, on_change=_mark, args=(name, key))
+
+
+def _mark(name: str, key: str) -> None:
+    kept.mark_lesson(name, st.session_state[key])
+
+
+def is_lesson_done(name: str) -> bool:
+    """Whether the person has said so."""
+    return name in kept.lessons_done()
+
+
+def show_progress() -> None:
+    """Draw how many of the lessons are done."""
+    names = lesson_names()
+    if names:
+        done = len(kept.lessons_done() & set(names))
+        st.progress(done / len(names), text=_("Lessons done: {done} of {all}").format(
+            done=done, all=len(names)))

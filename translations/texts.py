@@ -1,0 +1,95 @@
+"""All texts of the interface, read from the code.
+
+Most stand in the call, `_("Stop")`. A call such as `_(_LABELS[state])` takes its text from a
+table of its module: then all that the table holds are texts. Babel's own reader is not
+enough here: before Python 3.12 it passes over calls within f-strings.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from babel.messages.catalog import Catalog
+
+ROOT = Path(__file__).parent.parent
+
+CHOSEN_FROM = {
+    ("components/figures.py", "note"): "_ENDINGS[ending]",
+    ("components/memory_lab.py", "answer.memory.strategy.label"): "STRATEGIES[key].label",
+    ("components/race_setup.py", "name"): "list(PRESETS)",
+    ("components/race_votes.py", "label"): "_CHOICES[choice]",
+    ("pages/02_multimodal.py", "name"): "list(IMAGE_TASKS)",
+}
+"""File, and what a call of `_` gets there from a variable -> the table that this comes from."""
+
+
+def python_files() -> list[Path]:
+    """The files that draw: `navigation.py`, the pages and the components."""
+    return [ROOT / "navigation.py",
+            *sorted(path for folder in ("pages", "components")
+                    for path in (ROOT / folder).rglob("*.py"))]
+
+
+def extract() -> Catalog:
+    """Every text, with the files that it stands in.
+
+    Raises LookupError, with the place, where a call's text can be told neither from the
+    call nor from a table: add the table to `CHOSEN_FROM`.
+    """
+    catalog = Catalog(project="Parley", fuzzy=False)
+    for path in python_files():
+        name = path.relative_to(ROOT).as_posix()
+        for text in _texts_of(path, name):
+            catalog.add(text, locations=[(name, None)])
+    return catalog
+
+
+def _texts_of(path: Path, name: str) -> Iterator[str]:
+    """What the calls of `_` in a file can be given."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for call in ast.walk(tree):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+                and call.func.id == "_"):
+            continue
+        if isinstance(call.args[0], ast.Constant):
+            yield call.args[0].value
+            continue
+        written = ast.unparse(call.args[0])
+        source = ast.parse(CHOSEN_FROM.get((name, written), written), mode="eval").body
+        try:
+            found = _values(source, name, tree)
+        except (LookupError, AttributeError, TypeError) as error:
+            raise LookupError(f"{name}:{call.lineno}: which texts are _({written})?") from error
+        yield from found
+
+
+def _values(node: ast.expr, name: str, tree: ast.Module) -> list[Any]:
+    """All that an expression can be, whatever its variables are."""
+    match node:
+        case ast.Name(id=variable):
+            return [_global(variable, name, tree)]
+        case ast.Subscript(value=table, slice=ast.Constant(value=key)):
+            return [value[key] for value in _values(table, name, tree)]
+        case (ast.Subscript(value=table) | ast.Call(func=ast.Attribute(value=table, attr="get"))):
+            return [value for held in _values(table, name, tree) for value in held.values()]
+        case ast.Call(func=ast.Name(id="list"), args=[table]):
+            return [key for held in _values(table, name, tree) for key in held]
+        case ast.Attribute(value=held, attr=attribute):
+            return [getattr(value, attribute) for value in _values(held, name, tree)]
+    raise LookupError(ast.unparse(node))
+
+
+def _global(variable: str, name: str, tree: ast.Module) -> Any:
+    """A module's name, or what a page, which cannot be imported, imports under it."""
+    if name.startswith("components/"):
+        return getattr(import_module(name.removesuffix(".py").replace("/", ".")), variable)
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module:
+            for alias in statement.names:
+                if (alias.asname or alias.name) == variable:
+                    return getattr(import_module(statement.module), alias.name)
+    raise LookupError(variable)
