@@ -3,10 +3,14 @@
     python -m benchmarks                         everything but what is slow
     python -m benchmarks --only chain race       some groups alone
     python -m benchmarks --json results.json     the same as one JSON object; "-" prints it
-    python -m benchmarks --slow --write          everything, into docs/performance.md
+    python -m benchmarks --from docs/performance.json --write
+                                                 docs/performance.md and .json written anew,
+                                                 but for the rows that are slow
+    python -m benchmarks --slow --write          everything, into the same files
 
 Whatever is compared is measured in turn, several times, in this one run. It needs
-requirements-dev.txt, a machine with nothing else to do, and about 20 minutes.
+requirements-dev.txt, a machine with nothing else to do, and about 12 minutes; what is
+slow, about 5 more.
 """
 
 from __future__ import annotations
@@ -19,7 +23,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import chain, machine, pictures, report, storage
+from benchmarks import (
+    chain,
+    engines,
+    machine,
+    page,
+    pictures,
+    quality,
+    race,
+    report,
+    start,
+    storage,
+)
 from benchmarks.rows import Options, Row, could_not
 from llm import local_engines
 
@@ -33,7 +48,14 @@ class Group(NamedTuple):
 
 
 GROUPS: dict[str, Group] = {
+    "start": Group("From the command to a reply", start.measure),
     "chain": Group("What the app's chain adds", chain.measure),
+    "page": Group("From a question to its last word on the page", page.measure),
+    "engines": Group("The same weights in every way that people run them", engines.measure),
+    "transformers": Group("transformers serve, as the app runs it and bare",
+                          engines.transformers_rows),
+    "quality": Group("What each way does to the answers", quality.measure, slow=True),
+    "race": Group("A race of two models elsewhere", race.measure),
     "pictures": Group("From a picture to what is found in it", pictures.rows),
     "storage": Group("Conversations that last", storage.rows),
 }
@@ -50,14 +72,14 @@ def main(arguments: list[str]) -> None:
     # JSON on standard output is alone there.
     out = sys.stderr if asked.json == "-" else sys.stdout
     with tempfile.TemporaryDirectory(prefix="parley-benchmarks-") as folder:
-        os.environ["PARLEY_HOME"] = folder
+        os.environ["PARLEY_HOME"] = str(Path(folder) / "home")
         for name in names:
             results[name] = _measured(name, options)
             print("\n".join(report.table_lines(name, results[name])), file=out, flush=True)
         local_engines.shutdown()
     results = {name: results[name] for name in GROUPS if name in results}
+    written = report.as_json(described, results)
     if asked.json:
-        written = report.as_json(described, results)
         if asked.json == "-":
             print(written)
         else:
@@ -65,6 +87,7 @@ def main(arguments: list[str]) -> None:
     if asked.write:
         titles = {name: group.title for name, group in GROUPS.items()}
         report.PAGE.write_text(report.as_page(described, results, titles), "utf-8")
+        report.DATA.write_text(written + "\n", "utf-8")
 
 
 def _measured(name: str, options: Options) -> list[Row]:
@@ -91,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="also " + ", ".join(n for n, group in GROUPS.items() if group.slow))
     parser.add_argument("--from", dest="start_from", metavar="FILE",
                         help="keep the rows of an earlier JSON that are not measured now")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and .json")
     return parser
 
 

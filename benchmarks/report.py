@@ -1,4 +1,4 @@
-"""The results as a table in a terminal, as JSON, and as docs/performance.md.
+"""The results as a table in a terminal, as JSON, and as docs/performance.md and .json.
 
 What no measurement can say, why a goal is missed and what was tried, stands in notes.toml.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.rows import Row
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+DATA = PAGE.with_suffix(".json")
 NOTES = Path(__file__).with_name("notes.toml")
 
 Results = dict[str, list[Row]]

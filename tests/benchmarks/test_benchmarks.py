@@ -31,7 +31,7 @@ SHAPE = {
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, text=True,
-                          capture_output=True, timeout=100, env=clean_environment())
+                          capture_output=True, timeout=280, env=clean_environment())
 
 
 def test_a_row_is_measured_and_told_as_a_table_and_as_json(tmp_path):
@@ -92,3 +92,18 @@ def test_what_cannot_be_measured_says_why_and_the_page_shows_what_was_missed(mon
                                            (12.34, "12.3"), (1234.5, "1,234")])
 def test_figures_are_as_precise_as_measured(number, shown):
     assert report.figure(number) == shown
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+def test_the_app_is_started_and_asked_in_a_real_browser(tmp_path):
+    file = tmp_path / "results.json"
+    done = run("--only", "start", "--quick", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(file.read_text("utf-8"))["rows"]
+    assert all(found["median"] > 0 for found in rows), rows
+    by_name = {found["name"]: found["median"] for found in rows}
+    assert (by_name["from the command to the page being usable"]
+            < by_name["from the command to the first word of an answer"])
