@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
+from llm import paths
 from llm.errors import StorageError
 from storage import Store
 from tests.app import ROOT
@@ -95,6 +96,17 @@ def test_a_question_whose_reply_never_came_is_not_asked_again_by_itself(store, e
     assert "You said Anybody?" in words(click(page, "Answer it now"))
 
 
+def test_what_two_tabs_say_in_one_conversation_stands_side_by_side(store):
+    first = visit_and_ask("One.")
+    second = visit()
+    ask(first, "Two.")
+    ask(second, "Three.")
+    page = visit()
+    assert "You said Three." in words(page) and "2 of 2" in words(page)
+    click(page, "Earlier version")
+    assert "You said Two." in words(page) and "1 of 2" in words(page)
+
+
 # ── When it cannot be kept ───────────────────────────────────────────────────────────
 
 
@@ -117,3 +129,14 @@ def test_a_store_that_cannot_be_opened_is_said_and_the_chat_goes_on(echo, owner,
     page = visit_and_ask("One.")
     assert "You said One." in words(page)
     assert "server does not answer" in words(page)
+
+
+def test_a_file_that_is_no_database_is_set_aside_and_that_is_said(echo, owner):
+    damaged = paths.home() / "parley.db"
+    damaged.parent.mkdir(parents=True, exist_ok=True)
+    damaged.write_bytes(b"no database" * 1000)
+    page = visit_and_ask("One.")
+    [aside] = damaged.parent.glob("parley.db.set-aside-*")
+    assert aside.read_bytes() == b"no database" * 1000
+    assert f"It is set aside as {aside.name}" in words(page)
+    assert "You said One." in words(visit())
