@@ -77,8 +77,11 @@ def show_lesson(name: str) -> None:
     # Whether it is done is a word: an icon has none.
     label = _("Lesson, done: {title}").format(title=title) if done \
         else _("Lesson: {title}").format(title=title)
-    with st.expander(label, key=f"lesson-{name}",
-                     icon=":material/check_circle:" if done else ":material/school:"):
+    drawer = st.expander(label, key=f"lesson-{name}", on_change="rerun",
+                         icon=":material/check_circle:" if done else ":material/school:")
+    if not drawer.open:
+        return
+    with drawer:
         show_text(lesson.task)
         if lesson.explanation and st.toggle(_("I have tried it: explain"),
                                             key=f"lesson-explained-{name}",
@@ -93,15 +96,11 @@ def _mark(name: str, key: str) -> None:
     kept.mark_lesson(name, st.session_state[key])
 
 
-def is_lesson_done(name: str) -> bool:
-    """Whether the person has said so."""
-    return name in kept.lessons_done()
-
-
-def show_progress() -> None:
-    """Draw how many of the lessons are done."""
+def show_progress() -> set[str]:
+    """Draw how many of the lessons are done. Returns the names of these."""
     names = lesson_names()
+    done = kept.lessons_done() & set(names)
     if names:
-        done = len(kept.lessons_done() & set(names))
-        st.progress(done / len(names), text=_("Lessons done: {done} of {all}").format(
-            done=done, all=len(names)))
+        st.progress(len(done) / len(names), text=_("Lessons done: {done} of {all}").format(
+            done=len(done), all=len(names)))
+    return done

@@ -4,6 +4,7 @@ import streamlit as st
 
 from components.engines import engine_status
 from components.language import _
+from components.lesson import show_progress
 from llm.catalog import list_models
 
 st.title("Parley")
@@ -15,6 +16,8 @@ built_in = list_models()[0]
 st.markdown(f"**{built_in.label}**")
 engine_status(built_in)
 
+lessons_done = show_progress()
+
 for page, title, lesson in (
     ("01_simple_llm", _("1 One prompt"), _("A template, a model, a parser: translate a sentence.")),
     ("02_multimodal", _("2 A picture"), _("Have a picture described, and ask about it.")),
@@ -24,4 +27,5 @@ for page, title, lesson in (
     ("05_compare", _("5 Side by side"),
      _("One prompt to two models: speed, cost and answers compared.")),
 ):
-    st.page_link(f"pages/{page}.py", label=f"**{title}** — {lesson}")
+    done = f" · {_('done')}" if page in lessons_done else ""
+    st.page_link(f"pages/{page}.py", label=f"**{title}** — {lesson}{done}")

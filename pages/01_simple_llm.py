@@ -4,6 +4,7 @@ import streamlit as st
 
 from components.asking import ready_model
 from components.language import _
+from components.lesson import show_lesson
 from components.picker import pick_model, pick_settings
 from components.translation import (
     pick_language_and_text,
@@ -17,6 +18,7 @@ from llm.prompts import BACK_TRANSLATION_SYSTEM, TRANSLATION_SYSTEM
 st.title(_("One prompt"))
 st.markdown(_("A prompt template has gaps. Parley fills them, sends the messages to the model, "
               "and takes the text out of the answer: `prompt | model | parser`."))
+show_lesson("01_simple_llm")
 
 spec = pick_model()
 settings = pick_settings(spec)

@@ -7,6 +7,7 @@ from components.asking import ready_model
 from components.conversation import ask, converse
 from components.conversations import pick_conversation
 from components.language import _
+from components.lesson import show_lesson
 from components.picker import pick_model, pick_settings
 from components.pictures import copy_alt_text_button, preview, read_instead, take_pictures
 from llm import build_image_chain, start_reply
@@ -17,6 +18,7 @@ from llm.prompts import ALT_TEXT, BLIND_SYSTEM, IMAGE_TASKS
 st.title(_("A picture"))
 st.markdown(_("A message can hold pictures beside its text. What comes back depends on who looks: "
               "a closed model, an open one, or a reader of text and things."))
+show_lesson("02_multimodal")
 
 seeing = [spec for spec in session.models() if spec.vision]
 spec = pick_model("model-that-sees", choices=session.models(), default=seeing[0].id)

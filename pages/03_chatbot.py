@@ -6,6 +6,7 @@ from components.asking import ready_model
 from components.conversation import converse
 from components.conversations import pick_conversation
 from components.language import _
+from components.lesson import show_lesson
 from components.picker import pick_model, pick_settings
 from llm import build_chat_chain, start_reply
 from llm.memory import remember_nothing, to_message
@@ -14,6 +15,7 @@ from llm.prompts import CHAT_SYSTEM
 st.title(_("A chat without memory"))
 st.markdown(_("It looks like a conversation, but the model gets **only your last message**. "
               "Tell it your name, then ask for it."))
+show_lesson("03_chatbot")
 
 spec = pick_model()
 settings = pick_settings(spec, system=CHAT_SYSTEM)

@@ -7,6 +7,7 @@ from components.context_gauge import show_context
 from components.conversation import converse
 from components.conversations import pick_conversation
 from components.language import _
+from components.lesson import show_lesson
 from components.memory_costs import show_costs
 from components.memory_lab import ask_under_each, memory_chain, pick_memory, sum_up
 from components.picker import pick_model, pick_settings
@@ -17,6 +18,7 @@ from llm.prompts import CHAT_SYSTEM
 st.title(_("A chat with memory"))
 st.markdown(_("The model itself remembers nothing. What it is to know is **sent again** with each "
               "message; that is what memory is, and what it costs."))
+show_lesson("04_chatbot_with_memory")
 
 spec = pick_model()
 settings = pick_settings(spec, system=CHAT_SYSTEM)

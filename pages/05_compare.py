@@ -5,6 +5,7 @@ import streamlit as st
 from components import session
 from components.asking import ready_model
 from components.language import _
+from components.lesson import show_lesson
 from components.picker import pick_shared_settings
 from components.race import new_race_button, run_race, take_message
 from components.race_differences import show_differences, show_steadiness
@@ -18,6 +19,7 @@ from llm.prompts import CHAT_SYSTEM
 st.title(_("Side by side"))
 st.markdown(_("The same messages go to each model at the same moment, and each sees **its own** "
               "answers only: speed, cost and words compared."))
+show_lesson("05_compare")
 
 take_link()
 contenders, blind = pick_contenders()
