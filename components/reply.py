@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from components import session
 from components.browser import announce
 from components.figures import ending_note, figures_line
 from components.growing import draw_as_they_grow
@@ -34,7 +35,12 @@ def show_reply(reply: Reply, *, key: str) -> None:
 
 
 def show_outcome(reply: Reply) -> None:
-    """Draw what stands under a reply's text: an error, how it ended, its figures."""
+    """Draw what stands under a reply's text: an error, how it ended, its figures.
+
+    These are noted for the scorecard too: here alone every reply comes by, once it is told who
+    gave it.
+    """
+    session.note_figures(reply)
     if reply.error is not None:
         st.error(reply.error, icon=":material/error:")
     if note := ending_note(reply):

@@ -14,6 +14,8 @@ import streamlit as st
 
 from llm.catalog import ModelSpec, list_models
 from llm.race import Contender, Race
+from llm.replies import Reply
+from llm.scorecard import Measured, measure
 from llm.transcript import Transcript
 from llm.votes import Vote
 
@@ -30,6 +32,7 @@ _VOTES = "votes"
 _THREADS = "langgraph_threads"
 _MEMORY_ANSWERS = "memory_answers"
 _KEEPING = "keeping"
+_MEASURED = "measured"
 _LESSONS = "lessons"
 
 
@@ -89,8 +92,23 @@ def replace_transcript(stage: str, new: Transcript) -> None:
 
 
 def forget_transcripts() -> None:
-    """Begin every stage anew."""
+    """Begin every stage anew, and without the figures of what was said."""
     st.session_state[_TRANSCRIPTS] = {}
+    st.session_state[_MEASURED] = {}
+
+
+def note_figures(reply: Reply) -> None:
+    """Keep the figures of a reply that has ended, for as long as this session lasts."""
+    figures = measure(reply)
+    # A reply that never began has no model, or no time at which it did.
+    if reply.model_id and reply.total_seconds is not None:
+        known = st.session_state.setdefault(_MEASURED, {})
+        known[figures.model_id, figures.started_at] = figures
+
+
+def figures() -> list[Measured]:
+    """Those of all replies that were shown in this session, in the order of their first sight."""
+    return list(st.session_state.get(_MEASURED, {}).values())
 
 
 def typed_keys() -> dict[str, str]:

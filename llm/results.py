@@ -12,8 +12,6 @@ This module does not know how rows are run, nor how results are drawn (`llm.repo
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +24,7 @@ from typing import Any
 from llm.differences import steadiness
 from llm.errors import StorageError
 from llm.journal import Contender, Contents, Plan, Row, read_contents, read_folder
+from llm.spreadsheet import to_csv
 from llm.standings import CONFIDENCE, Estimate, Standings, share, standings
 
 RESAMPLES = 1_000
@@ -168,12 +167,7 @@ class Results:
     def to_csv(self) -> str:
         """The table as CSV for spreadsheets. A cell that a spreadsheet would run as a formula
         gets an apostrophe before it; the JSON Lines hold the text as it is."""
-        table = self.table()
-        target = io.StringIO()
-        writer = csv.DictWriter(target, fieldnames=list(table[0]) if table else ["prompt_number"])
-        writer.writeheader()
-        writer.writerows({name: _inert(value) for name, value in row.items()} for row in table)
-        return target.getvalue()
+        return to_csv(self.table(), when_empty=["prompt_number"])
 
     def to_jsonl(self) -> str:
         """All there is, to be opened again by `parse_results`."""
@@ -267,10 +261,3 @@ def _median(values: Iterable[tuple[int, float | None]]) -> Median | None:
                          confidence_level=CONFIDENCE, method="percentile",
                          rng=np.random.default_rng(0)).confidence_interval
     return Median(median(medians), float(interval.low), float(interval.high), len(medians))
-
-
-def _inert(value: Any) -> Any:
-    if isinstance(value, str) and (value.startswith(("\t", "\r"))
-                                   or value.lstrip().startswith(("=", "+", "-", "@"))):
-        return "'" + value
-    return value

@@ -339,19 +339,24 @@ def turn_from_plain(transcript: Transcript, plain: PlainTurn, *, id: str, parent
                   if picture.sha256 in pictures],
         rating=plain.rating, summary=plain.summary,
     )
-    if (reply := plain.reply) is not None:
-        cost = reply.cost
-        turn.reply = Reply(
-            reply.model_id, text=reply.text, ending=Ending(reply.ending), error=reply.error,
-            error_type=reply.error_type, started_at=reply.started_at,
-            first_token_seconds=reply.first_token_seconds, total_seconds=reply.total_seconds,
-            input_tokens=reply.input_tokens, output_tokens=reply.output_tokens,
-            tokens_measured=reply.tokens_measured,
-            cost=cost and Cost(cost.kind, cost.usd, cost.source),
-            messages=SentMessages(transcript, turn, reply.sent), settings=dict(reply.settings),
-            chunk_times=list(reply.chunk_times),
-        )
+    if plain.reply is not None:
+        turn.reply = reply_from_plain(plain.reply)
+        turn.reply.messages = SentMessages(transcript, turn, plain.reply.sent)
     return turn
+
+
+def reply_from_plain(plain: PlainReply) -> Reply:
+    """A reply as it was written, but for the messages sent: they are a conversation's turns."""
+    cost = plain.cost
+    return Reply(
+        plain.model_id, text=plain.text, ending=Ending(plain.ending), error=plain.error,
+        error_type=plain.error_type, started_at=plain.started_at,
+        first_token_seconds=plain.first_token_seconds, total_seconds=plain.total_seconds,
+        input_tokens=plain.input_tokens, output_tokens=plain.output_tokens,
+        tokens_measured=plain.tokens_measured,
+        cost=cost and Cost(cost.kind, cost.usd, cost.source), settings=dict(plain.settings),
+        chunk_times=list(plain.chunk_times),
+    )
 
 
 def _picture(plain: PlainPicture, data: bytes) -> Picture:

@@ -10,12 +10,15 @@ conversations are found without a look at their turns. Position 0 is the title.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Text, TextClause, bindparam, text
+from sqlalchemy import Connection, Text, TextClause, bindparam, select, text
+
+from storage.schema import turns
 
 POSITION_BITS = 20
 MAX_TURNS = 1 << POSITION_BITS
@@ -97,6 +100,17 @@ def position_of_match(db: Connection, query: Query, conversation: int) -> int:
         if found is not None:
             return found & (MAX_TURNS - 1)
     return 0
+
+
+def excerpt_of(db: Connection, query: Query, conversation: int, title: str) -> str:
+    """The place in a conversation, or in its title, where an item of the query stands."""
+    position = position_of_match(db, query, conversation)
+    body = db.scalar(select(turns.c.body).where(turns.c.conversation == conversation,
+                                                turns.c.position == position))
+    if body is None:
+        return excerpt(title, query)
+    turn = json.loads(body)
+    return excerpt(turn["reply"]["text"] if turn["reply"] else turn["content"], query)
 
 
 def _fts5(item: Sequence[str]) -> str:

@@ -34,10 +34,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from llm.errors import QuotaFullError, StorageError, UnknownConversationError
 from llm.images import Picture
+from llm.replies import Reply
 from llm.transcript import Transcript, Turn
 from llm.transcript_json import PlainTurn, plain_turn, turn_from_plain
 from storage import pictures, search
 from storage.database import plainly
+from storage.replies import replies_of
 from storage.schema import conversations, records, turns
 from storage.titles import clean, title_from, title_of
 
@@ -64,7 +66,7 @@ class Summary:
     """Where a search found what was asked for."""
 
 
-Summaries = list[Summary]
+Summaries, Replies = list[Summary], list[Reply]
 
 
 class Store:
@@ -195,7 +197,13 @@ class Store:
             return []
         with self._read() as db:
             rows = _rows(db, and_(_living(owner), *search.matching(db, query)), limit, 0)
-            return [_summary(row, _excerpt(db, row, query)) for row in rows]
+            return [_summary(row, search.excerpt_of(db, query, row.number, row.title))
+                    for row in rows]
+
+    def replies(self, owner: str, *, limit: int = 2000) -> Replies:
+        """The latest replies of the owner's conversations, oldest first, without messages."""
+        with self._read() as db:
+            return replies_of(db, _living(owner), limit)
 
     def rename(self, owner: str, conversation_id: str, title: str) -> None:
         """Give a conversation another title."""
@@ -426,16 +434,6 @@ def _rows(db: Connection, wanted: ColumnElement[bool], limit: int, offset: int) 
 def _summary(row: Row, excerpt: str = "") -> Summary:
     return Summary(row.id, row.title, row.stage, row.created_at, row.updated_at, row.pinned,
                    row.turn_count, excerpt)
-
-
-def _excerpt(db: Connection, row: Row, query: search.Query) -> str:
-    position = search.position_of_match(db, query, row.number)
-    body = db.scalar(select(turns.c.body).where(turns.c.conversation == row.number,
-                                                turns.c.position == position))
-    if body is None:
-        return search.excerpt(row.title, query)
-    turn = json.loads(body)
-    return search.excerpt(turn["reply"]["text"] if turn["reply"] else turn["content"], query)
 
 
 def _purge(db: Connection, owner: str, *, before: float | None, but: int = 0) -> None:

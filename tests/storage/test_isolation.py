@@ -68,6 +68,7 @@ ATTEMPTS = {
     "load": lambda store, chat: unknown(lambda: store.load(THIEF, chat.id)),
     "list": lambda store, chat: store.list(THIEF) == [] or pytest.fail("seen"),
     "search": lambda store, chat: store.search(THIEF, "Ada") == [] or pytest.fail("found"),
+    "replies": lambda store, chat: store.replies(THIEF) == [] or pytest.fail("read"),
     "rename": lambda store, chat: unknown(lambda: store.rename(THIEF, chat.id, "Forged")),
     "pin": lambda store, chat: unknown(lambda: store.pin(THIEF, chat.id)),
     "is_pinned": look_whether_pinned,

@@ -146,6 +146,21 @@ def test_what_was_sent_is_kept_without_growing_with_the_square(store):
     assert store.load(ME, chat.id).last.reply.messages == chat.last.reply.messages
 
 
+def test_the_replies_of_all_conversations_come_with_their_figures_and_without_their_messages(
+        store):
+    chat, gone = save_all(store, everything()), save_all(store, say(Transcript(), "One?", "1."))
+    store.delete(ME, gone.id)
+    replies = sorted((turn.reply for turn in chat.turns.values() if turn.reply is not None),
+                     key=lambda reply: reply.started_at)
+    kept = store.replies(ME)
+    assert [(reply.text, reply.ending, reply.cost, reply.first_token_seconds, reply.input_tokens)
+            for reply in kept] == \
+        [(reply.text, reply.ending, reply.cost, reply.first_token_seconds, reply.input_tokens)
+         for reply in replies]
+    assert all(not reply.messages for reply in kept)
+    assert len(store.replies(ME, limit=2)) < len(kept)
+
+
 # ── The list ─────────────────────────────────────────────────────────────────────────
 
 
