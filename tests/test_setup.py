@@ -214,6 +214,7 @@ def test_streamlit_is_told_to_keep_to_this_machine_and_to_ask_nothing():
     assert settings["server"]["address"] == "localhost"
     assert settings["server"]["showEmailPrompt"] is False
     assert settings["client"]["showErrorDetails"] == "none"
+    assert settings["client"]["showErrorLinks"] == "false"
 
 
 # What the requirements promise
