@@ -23,6 +23,7 @@ from weakref import WeakValueDictionary
 import streamlit as st
 
 from components import session
+from components.language import _
 from components.owner import current_owner
 from llm import paths
 from llm.errors import StorageError, UnknownConversationError
@@ -271,8 +272,8 @@ def delete_everything() -> None:
 def take_in(transcripts: Sequence[Transcript]) -> None:
     """Keep imported conversations: all or, on an error, none."""
     if keeps_nothing():
-        raise StorageError("Nothing is kept now, so nothing was taken in. Switch “Keep nothing” "
-                           "off to import.")
+        raise StorageError(_("Nothing is kept now, so nothing was taken in. Switch “Keep nothing” "
+                             "off to import."))
     store().add(current_owner(), transcripts)
 
 

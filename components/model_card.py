@@ -7,7 +7,7 @@ import streamlit as st
 from components.figures import human_bytes
 from components.language import _
 from llm.catalog import ModelSpec
-from llm.keys import where_text_goes
+from llm.keys import WHERE_TEXT_GOES, destination
 from llm.prices import price_of
 
 
@@ -33,3 +33,9 @@ def show_model_card(spec: ModelSpec) -> None:
     if spec.download_bytes:
         facts.append(_("Download: {size}.").format(size=human_bytes(spec.download_bytes)))
     st.markdown("\n".join(f"- {fact}".replace("$", r"\$") for fact in facts))
+
+
+def where_text_goes(spec: ModelSpec) -> str:
+    """What becomes of what is typed, to follow "What you type"."""
+    where, gaps = destination(spec)
+    return _(WHERE_TEXT_GOES[where]).format(**gaps)

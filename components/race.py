@@ -16,6 +16,7 @@ from components.conversation import MAX_CHARACTERS
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _
+from components.model_card import where_text_goes
 from components.pictures import EXTENSIONS, accept, blindness
 from components.reply import show_outcome
 from components.text import show_text

@@ -16,8 +16,8 @@ import streamlit as st
 
 from components.figures import human_cost, human_seconds
 from components.language import _
+from components.model_card import where_text_goes
 from components.safe_markdown import legible
-from llm.keys import where_text_goes
 from llm.providers import honoured
 from llm.race import Pane, Race
 from llm.replies import Ending, Reply

@@ -106,20 +106,34 @@ def find_key(spec: ModelSpec, api_key: str | None = None) -> str | None:
     return key
 
 
-def where_text_goes(spec: ModelSpec) -> str:
-    """What becomes of what is typed, to follow "What you type": "stays on this machine"."""
+WHERE_TEXT_GOES = {
+    "here": "stays on this machine",
+    "host": "goes to {host}",
+    "service": "goes to {host} ({service})",
+    "hugging face": "goes to {host} (Hugging Face), and from there to one of its inference "
+                    "providers",
+}
+"""What becomes of what is typed, to follow "What you type"."""
+
+
+def destination(spec: ModelSpec) -> tuple[str, dict[str, str]]:
+    """Which of WHERE_TEXT_GOES holds for a model, and what fills its gaps."""
     url = base_url(spec)
-    if url is None:
-        return "stays on this machine"
-    host = urlsplit(url).hostname or url
-    if is_loopback(host):
-        return "stays on this machine"
+    host = (urlsplit(url).hostname or url) if url is not None else None
+    if url is None or is_loopback(host):
+        return "here", {}
     service = SERVICES[spec.provider]
     if not service.owns(url):
-        return f"goes to {host}"
+        return "host", {"host": host}
     if url == SERVICES["huggingface"].base_url:
-        return f"goes to {host} (Hugging Face), and from there to one of its inference providers"
-    return f"goes to {host} ({service.name})"
+        return "hugging face", {"host": host}
+    return "service", {"host": host, "service": service.name}
+
+
+def where_text_goes(spec: ModelSpec) -> str:
+    """What becomes of what is typed, to follow "What you type": "stays on this machine"."""
+    where, gaps = destination(spec)
+    return WHERE_TEXT_GOES[where].format(**gaps)
 
 
 def is_loopback(host: str | None) -> bool:
