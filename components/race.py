@@ -22,7 +22,6 @@ from components.reply import show_outcome
 from components.text import show_text
 from components.what_ran import show_what_ran
 from llm.errors import CannotSeeError, ParleyError
-from llm.keys import where_text_goes
 from llm.race import Contender, Pane, Race
 from llm.replies import Reply
 from llm.transcript import Turn
