@@ -1,0 +1,45 @@
+"""What the long tests leave behind for docs/reliability.md: one JSON file each.
+
+They lie in test-results/reliability, which is no part of the repository. Knows no test.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.app import ROOT
+
+FOLDER = ROOT / "test-results" / "reliability"
+NAMED = ("streamlit", "langchain-core", "pillow", "hypothesis")
+
+
+def write(name: str, figures: dict[str, Any], path: Path | None = None) -> None:
+    """Keep `figures`, with the day, the machine and the versions that they were had with."""
+    path = path or FOLDER / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"date": datetime.date.today().isoformat(), "on": machine(),
+                                **figures}, indent=2) + "\n", "utf-8")
+
+
+def read(name: str, folder: Path = FOLDER) -> dict[str, Any] | None:
+    """What was kept under that name, None if nothing was."""
+    try:
+        return json.loads((folder / f"{name}.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def machine() -> str:
+    """The versions of what matters here, and the size of the machine."""
+    packages = ", ".join(f"{package} {version(package)}" for package in NAMED)
+    memory = psutil.virtual_memory().total / 1e9
+    return (f"Python {platform.python_version()}, {packages}; {platform.system()}, "
+            f"{os.cpu_count()} cores, {memory:.0f} GB")
