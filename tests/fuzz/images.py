@@ -27,7 +27,7 @@ from PIL import Image
 
 from llm.errors import PictureError
 from llm.images import SENT_SIDE, read_image
-from tests import pictures
+from tests import pictures, reports
 from tests.pictures import encoded, png_chunk
 
 MOST_SECONDS, MOST_MEGABYTES = 2.0, 500
@@ -215,6 +215,14 @@ class Report:
             self.faults.append(f"{number} ({how}): {outcome}")
 
 
+def keep(report: Report, name: str = "images") -> None:
+    """For docs/reliability.md."""
+    reports.write(name, {
+        "count": report.outcomes.total(), "faults": len(report.faults),
+        "outcomes": dict(report.outcomes.most_common()), "slowest_seconds": report.slowest[0],
+        "largest_megabytes": report.largest[0]})
+
+
 def fuzz(count: int, first: int = 0) -> Report:
     """Reads the pictures `first` to `first + count - 1`."""
     report, number = Report(), first
@@ -282,6 +290,7 @@ def main() -> int:
         return 0
     start = time.perf_counter()
     report = fuzz(options.count, options.first)
+    keep(report)
     for outcome, number in report.outcomes.most_common():
         print(f"{number:>7,}  {outcome}")
     for what, unit, (figure, number, how) in (("slowest", "s", report.slowest),

@@ -5,13 +5,14 @@ A thousand here; ten thousand by `python -m tests.fuzz.images --count 10000`.
 
 import pytest
 
-from tests.fuzz.images import ALL_SEEDS, fuzz, mutated
+from tests.fuzz.images import ALL_SEEDS, fuzz, keep, mutated
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_thousand_damaged_pictures_do_no_harm():
     report = fuzz(1000)
+    keep(report)
     assert report.faults == []
     assert report.outcomes.total() == 1000
     # Were all refused, or none, the damage would be of the wrong kind.
