@@ -196,7 +196,8 @@ def _do(action: Callable[..., str | session.Notice | None], *args) -> None:
         said = action(*args)
         keeping.notice = session.Notice(said) if isinstance(said, str) else said
     except StorageError as error:
-        keeping.notice = session.Notice(str(error), is_error=True)
+        # It can quote a file from anywhere, and is drawn as Markdown.
+        keeping.notice = session.Notice(as_label(str(error)), is_error=True)
 
 
 def _begin(stage: str) -> None:

@@ -188,9 +188,9 @@ def _prompt(where: str, row: Mapping[str, Any], template: str | None, number: in
                       expected=expected or reference, checks=tuple(checks))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        place = ".".join(map(str, first["loc"]))[:100]
         missing = place == "prompt" and not written.strip()
-        reason = "it holds no prompt" if missing else f"{place}: {first['msg']}"
+        reason = "it holds no prompt" if missing else f"{place}: {first['msg'][:200]}"
         raise ImportRefusedError(f"{where}: {reason}.") from error
     except (ValueError, TypeError) as error:
         raise ImportRefusedError(f"{where}: {error}.") from error

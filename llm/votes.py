@@ -119,10 +119,10 @@ def import_votes(data: bytes, known_ids: Collection[str] = ()) -> Imported:
             vote = Vote.model_validate_json(line)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
+            field = ".".join(map(str, first["loc"]))[:100]
             raise ImportRefusedError(
                 f"Nothing was imported. Line {number} is not a vote: "
-                f"{field + ': ' if field else ''}{first['msg']}."
+                f"{field + ': ' if field else ''}{first['msg'][:200]}."
             ) from error
         if "id" not in vote.model_fields_set:
             # One made up here would be another at the next import of the same file.

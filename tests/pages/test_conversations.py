@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -168,6 +169,14 @@ def test_a_file_that_is_not_right_is_refused_whole_with_the_reason(store, data, 
     page = take_in(visit(), data)
     assert "This file was not taken in" in words(page) and reason in words(page)
     assert store.list(ADA) == []
+
+
+def test_what_a_file_calls_its_fields_is_shown_to_the_letter(store):
+    hostile = '"![x](http://evil.example/a.png) [y](http://evil.example/)": 1, '
+    page = take_in(visit(), write_conversations([everything()]).replace(
+        '"role":"human"', hostile + '"role":"human"', 1).encode())
+    [said] = [box.value for box in page.warning if "was not taken in" in box.value]
+    assert "evil" in said and not re.search(r"(?<!\\)[\[!]", said)
 
 
 # ── Keeping nothing ──────────────────────────────────────────────────────────────────
