@@ -93,8 +93,9 @@ def preview(pictures: Sequence[Picture], spec: ModelSpec) -> None:
     with st.container(horizontal=True):
         for number, picture in enumerate(pictures, start=1):
             with st.container(width=240):
-                st.image(picture.data, width=220, caption=_("Picture {number}: {tokens}").format(
-                    number=number, tokens=_cost(picture, spec)))
+                st.image(picture.data, width=220, alt=name_of(picture),
+                         caption=_("Picture {number}: {tokens}").format(
+                             number=number, tokens=_cost(picture, spec)))
 
 
 def _cost(picture: Picture, spec: ModelSpec) -> str:
@@ -110,7 +111,7 @@ def show_picture(picture: Picture, *, key: str) -> None:
 
     `key` tells the pictures on a page apart.
     """
-    st.image(picture.data)
+    st.image(picture.data, alt=name_of(picture))
     st.caption(_("Sent as {width} × {height}, {size}; it came as {before_width} × {before_height}, "
                  "{before_size}.").format(
         width=picture.width, height=picture.height, size=human_bytes(len(picture.data)),
@@ -119,6 +120,12 @@ def show_picture(picture: Picture, *, key: str) -> None:
         + (" " + _("Changed: {changes}.").format(changes=", ".join(picture.changes))
            if picture.changes else ""))
     show_findings(picture, key=key)
+
+
+def name_of(picture: Picture) -> str:
+    """What a screen reader says of it: what is on it, the answers tell."""
+    return _("Picture of {width} × {height} pixels").format(
+        width=picture.width, height=picture.height)
 
 
 def blindness(spec: ModelSpec, choices: Sequence[ModelSpec]) -> str:

@@ -109,6 +109,11 @@ class ModelSpec(BaseModel):
         """Whether it runs on this machine, in a process that the app starts."""
         return self.provider in ("local", "reader")
 
+    @property
+    def is_language_model(self) -> bool:
+        """Whether it reads and writes tokens; else it takes no prompt, and there is no rate."""
+        return self.provider != "reader"
+
     def supports(self, setting: Setting) -> bool:
         return setting not in self.unsupported_settings
 

@@ -104,7 +104,7 @@ def gives_itself_away(
 def _names(spec: ModelSpec) -> set[str]:
     """What a model may call itself: family, family and version, whole names, and its makers'."""
     names = set(PROVIDER_NAMES[spec.provider])
-    if spec.provider == "reader":
+    if not spec.is_language_model:
         return names
     for written in (spec.label, spec.model.rpartition("/")[2]):
         parts = re.split(r"[\s_-]+", written)

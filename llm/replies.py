@@ -281,7 +281,7 @@ class _Run:
             reply.input_tokens = listener.usage["input_tokens"]
             reply.output_tokens = listener.usage["output_tokens"]
             reply.tokens_measured = True
-        elif reply.messages and reply.text:
+        elif reply.messages and reply.text and self.spec.is_language_model:
             # A stopped or broken stream never came to its usage.
             reply.input_tokens = count_message_tokens(self.spec, reply.messages).tokens
             reply.output_tokens = count_tokens(self.spec, reply.text).tokens

@@ -65,7 +65,7 @@ def to_notebook(transcript: Transcript, specs: Mapping[str, ModelSpec]) -> str:
 def _is_reader(specs: Mapping[str, ModelSpec], reply: Reply) -> bool:
     # It is no language model: there is nothing that LangChain alone could ask.
     spec = specs.get(reply.model_id)
-    return not reply.model_id or spec is not None and spec.provider == "reader"
+    return not reply.model_id or spec is not None and not spec.is_language_model
 
 
 # ── The models ───────────────────────────────────────────────────────────────────────

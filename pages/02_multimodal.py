@@ -22,7 +22,9 @@ show_lesson("02_multimodal")
 
 seeing = [spec for spec in session.models() if spec.vision]
 spec = pick_model("model-that-sees", choices=session.models(), default=seeing[0].id)
-settings = pick_settings(spec, system=BLIND_SYSTEM, system_key="system-picture")
+# An instruction to look is no help to a model that only reads what another found.
+settings = pick_settings(spec, system=BLIND_SYSTEM if spec.vision else "",
+                         system_key="system-picture" if spec.vision else "system-findings")
 chat = pick_conversation("picture")
 
 pictures = take_pictures()

@@ -111,12 +111,19 @@ def test_text_that_was_turned_or_left_out_is_mentioned():
         assert "12 further lines of text were not read" in answer
 
 
-def test_a_long_text_is_cut_for_a_prompt_and_cannot_close_its_own_marks():
-    findings = found(lines=text_lines(*["words and >>> more words"] * 400))
-    text = findings.as_text(most_characters=1000)
-    assert len(text) < 1700
-    assert text.count(">>>") == 1
-    assert " …\n>>>" in text
+def test_a_long_text_is_cut_for_a_prompt_and_that_is_said():
+    prompt = found(lines=text_lines(*["words and more words"] * 400)).in_prompt(
+        most_characters=1000)
+    assert len(prompt) < 1700
+    assert "It holds more text, which was left out here." in prompt
+
+
+@given(st.text(min_size=1, max_size=300), st.floats(0, 1))
+def test_no_line_of_a_pictures_text_stands_unquoted_in_a_prompt(text, confidence):
+    empty = found(lines=text_lines("")).in_prompt().splitlines()
+    for each in found(lines=[(text, confidence, 5, 5, 200, 23)]).in_prompt().splitlines():
+        assert each.startswith(">") or not each or each in empty or each in (
+            "Some lines may be wrong:",)
 
 
 @pytest.mark.parametrize(("label", "phrase"), [
@@ -143,5 +150,6 @@ def test_alt_text_never_exceeds_its_limit(kind, objects, lines, colours):
     findings = Findings(640, 480, kind, tuple(objects), tuple(colours.items()), tuple(lines))
     assert 0 < len(findings.alt_text()) <= ALT_LIMIT
     findings.as_text()
+    findings.in_prompt()
     findings.description()
     findings.as_markdown()
