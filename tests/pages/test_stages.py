@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.app import ROOT
+from tests.pictures import halves, with_position
 from tests.servers.fixed_rate import FixedRateServer, fixed_rate
 
 SCRIPTED = "test-scripted"
@@ -136,6 +138,21 @@ def test_stage_02_sends_the_picture_once_and_the_follow_up_with_its_history(serv
     messages = server.requests[-1].json["messages"]
     assert messages[-1] == {"role": "user", "content": "Is it red?"}
     assert [part["type"] for part in messages[1]["content"]] == ["image_url", "text"]
+
+
+def test_what_a_photo_says_of_its_camera_and_place_does_not_go_over_the_wire(server):
+    photo = with_position(halves(), orientation=6)
+    assert b"SECRETCAMERA" in photo
+    page = open_page("02_multimodal", model_key="model-that-sees")
+    page.file_uploader(key="pictures").set_value(("SECRETNAME.jpg", photo, "image/jpeg")).run()
+    ask(page, "Where was it taken?")
+    request = server.requests[-1]
+    url = request.json["messages"][-1]["content"][0]["image_url"]["url"]
+    went = base64.b64decode(url.partition(",")[2])
+    for secret in (b"SECRETCAMERA", b"SECRETNAME", b"Exif"):
+        assert secret not in request.body and secret not in went
+    with Image.open(io.BytesIO(went)) as image:
+        assert not image.getexif() and image.size == (48, 64)  # upright without being told
 
 
 def test_what_is_no_picture_is_refused_with_a_sentence(server):
