@@ -74,6 +74,10 @@ LOCAL_ENGINES: dict[str, LocalEngine] = {
 """By `ModelSpec.engine`."""
 
 LAST_WORDS: tuple[tuple[str, type[LocalModelError], str], ...] = (
+    (r"No module named '(torch|transformers|xllamacpp)'",
+     UnsupportedModelError,
+     "{engine} was left out when Parley was set up. Run `python3 parley.py setup`, which adds "
+     "it, and open Parley again; or choose a model on another engine."),
     (r"unknown model architecture|unknown (projector|pre-tokenizer) type"
      r"|does not recognize this architecture|requires you to execute"
      r"|trust_remote_code|Unrecognized configuration class|Unrecognized model",

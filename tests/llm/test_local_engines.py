@@ -481,6 +481,18 @@ def test_damaged_weights_are_said_and_whole_ones_then_work_in_their_place(
     assert isinstance(failure(engine), UnsupportedModelError)
 
 
+def test_an_engine_left_out_at_set_up_is_said_with_the_command_that_adds_it(
+        new_pool, tmp_path: Path, monkeypatch) -> None:
+    # Stands before the real one, and is what Python says where there is none.
+    (tmp_path / "torch.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    folder = write_text_checkpoint(tmp_path / "folder")
+    error = failure(new_pool().engine_for(local(folder)))
+    assert isinstance(error, UnsupportedModelError), error
+    assert "python3 parley.py setup" in str(error)
+
+
 def test_weights_that_only_the_engine_finds_wanting(new_pool, tmp_path: Path) -> None:
     """Whole files whose tensors are not those of the architecture that they name."""
     file = write_strange_gguf(tmp_path / "model.gguf")
