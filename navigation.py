@@ -4,6 +4,7 @@ import streamlit as st
 
 from components.language import _
 from components.language_choice import begin_language, pick_language
+from components.look import draw_look
 from components.owner import let_in
 
 # Before the navigation: the tab would have its page's icon, fetched from a font's host.
@@ -38,6 +39,7 @@ st.set_page_config(page_title=f"{page.title} · Parley",
                    # Columns need the room; text reads better in a narrow one.
                    layout="wide" if page.url_path in ("compare", "evaluate") else "centered")
 
+draw_look()
 with st.sidebar:
     pick_language()
 let_in()
