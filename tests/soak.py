@@ -271,7 +271,8 @@ def check(outcome: Soak, folder: Path, mixed: Path) -> None:
         wrong.append(f"The model was sent a mixture: {mixed.read_text('utf-8')[:500]}")
     for log in [*folder.glob("*.log"), folder / "home" / "logs" / "parley.log"]:
         text = log.read_text("utf-8", errors="replace")
-        for sign in ("Traceback", "A page failed", "A turn was not kept", "Task exception"):
+        for sign in ("A page failed", "A turn was not kept", "Task exception",
+                     "Exception in ASGI application", "Uncaught app execution"):
             if sign in text:
                 start = text.index(sign)
                 wrong.append(f"{log.name} says: {text[start:start + 800]}")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 import httpx2
@@ -139,7 +138,7 @@ class Person:
                                       "Origin": self.url},
             files={name: (name, data, "image/png")})
         sent.raise_for_status()
-        state = WidgetState(id=self._find("file_uploader", takes=Path(name).suffix).id)
+        state = WidgetState(id=self._find("file_uploader", takes=f".{name.rpartition('.')[2]}").id)
         info = state.file_uploader_state_value.uploaded_file_info.add()
         info.file_id, info.name, info.size = urls.file_id, name, len(data)
         info.file_urls.CopyFrom(urls)
