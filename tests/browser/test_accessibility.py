@@ -1,0 +1,142 @@
+"""Every page for everybody: axe in both themes, a phone's width, no mouse, another language."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.app import ROOT
+from tests.browser.test_first_reply import LONG, last_message, whole_reply
+
+pytestmark = pytest.mark.model
+
+expect.set_options(timeout=30_000)
+
+PAGES = {"start": "Start", "translate": "1 One prompt", "picture": "2 A picture",
+         "chat": "3 A chat without memory", "memory": "4 A chat with memory",
+         "compare": "5 Side by side", "evaluate": "Prompt sets", "models": "Models",
+         "scorecard": "Scorecard"}
+"""A page's address -> its name in the menu."""
+
+PHONE = {"width": 390, "height": 844}
+
+OVERFLOW = """() => [document.scrollingElement, ...document.querySelectorAll(
+  '[data-testid="stMain"], [data-testid="stAppScrollToBottomContainer"], '
+  + '[data-testid="stMainBlockContainer"]')]
+  .map(box => box.scrollWidth - box.clientWidth)"""
+
+STREAMLITS_MENU = '[data-testid="stSidebarNav"]'
+"""Its list has headings among the items. It is Streamlit's own, and no page's."""
+
+
+def open_page(page: Page, url: str, address: str) -> None:
+    page.goto(url)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=PAGES[address]).click()
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    stands(page)
+
+
+def stands(page: Page) -> None:
+    """Nothing runs any more: the page is as it will be."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def serious_violations(page: Page) -> list[str]:
+    """What axe finds of the app's own making: the rule, and the elements."""
+    found = Axe().run(page, context={"exclude": [STREAMLITS_MENU]},
+                      options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{rule['id']}: {[node['html'][:300] for node in rule['nodes']]}" for rule in found
+            if rule["impact"] in ("serious", "critical")]
+
+
+def check_both_themes(page: Page) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
+        found = serious_violations(page)
+        for _look in range(5):
+            # What changes colour or is drawn anew in this very moment is faint, and passes.
+            if not found:
+                break
+            page.wait_for_timeout(1_000)
+            found = serious_violations(page)
+        assert found == [], scheme
+
+
+def check_width_of_a_phone(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    expect(page.locator("html")).to_have_css("width", f"{PHONE['width']}px")
+    too_wide = page.evaluate(OVERFLOW)
+    for _look in range(5):
+        if max(too_wide) <= 0:
+            break
+        page.wait_for_timeout(1_000)  # A chart draws itself anew for its new width.
+        too_wide = page.evaluate(OVERFLOW)
+    assert max(too_wide) <= 0
+
+
+def tab_to(page: Page, wanted: Locator, *, most: int = 120) -> None:
+    """Press Tab until the element, or something in it, has the focus."""
+    for _press in range(most):
+        page.keyboard.press("Tab")
+        if wanted.count() and wanted.first.evaluate(
+                "element => element.contains(document.activeElement)"):
+            return
+    raise AssertionError(f"Not reached by {most} presses of Tab: {wanted}")
+
+
+def test_no_page_is_forgotten_here():
+    written = re.findall(r'url_path="(\w+)"', (ROOT / "navigation.py").read_text("utf-8"))
+    assert sorted(["start", *written]) == sorted(PAGES)
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_has_no_serious_violation_in_either_theme_and_fits_a_phone(
+        page: Page, app_url: str, address: str):
+    open_page(page, app_url, address)
+    check_both_themes(page)
+    check_width_of_a_phone(page)
+
+
+def test_a_chat_works_without_a_mouse_and_its_answer_has_no_serious_violation(
+        page: Page, app_url: str):
+    open_page(page, app_url, "chat")
+    tab_to(page, page.locator("summary", has_text="Lesson: "))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Predict.")).to_be_visible()
+    box = page.get_by_test_id("stChatInputTextArea")
+    tab_to(page, box)
+    page.keyboard.type(LONG)
+    page.keyboard.press("Enter")
+    stop = page.get_by_test_id("stBottom").get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    tab_to(page, stop)
+    page.keyboard.press("Enter")
+    expect(last_message(page).get_by_text("Stopped by you.")).to_be_visible()
+    stands(page)
+
+    tab_to(page, box)
+    page.keyboard.type("What is the capital of France?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("stChatMessage")).to_have_count(4)
+    whole_reply(page)
+    stands(page)
+    tab_to(page, last_message(page).locator("summary", has_text="What ran"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("tab", name="Messages")).to_be_visible()
+    stands(page)
+    check_both_themes(page)
+    check_width_of_a_phone(page)
+
+
+def test_the_page_in_hindi_says_so_and_stays_so(page: Page, app_url: str):
+    page.goto(app_url)
+    page.get_by_test_id("stSidebar").get_by_role("combobox", name="Language").click()
+    page.get_by_role("option", name="हिन्दी").click()
+    for _visit in ("chosen", "again"):
+        expect(page.get_by_role("link", name="बिना याददाश्त की चैट").first).to_be_visible()
+        expect(page.locator("html")).to_have_attribute("lang", "hi")
+        page.reload()
