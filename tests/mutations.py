@@ -1,6 +1,6 @@
 """What if a guard were gone? Each is taken out of a copy of the tree: some quick test must fail.
 
-    python -m tests.mutations                 # all of them, in about a minute
+    python -m tests.mutations                 # all of them, in one to three minutes
     python -m tests.mutations --only owner    # those whose name holds the word
 
 A guard that nothing misses when it is gone may be gone already. Takes the files as they are,
@@ -67,8 +67,10 @@ MUTATIONS = (
              'return _KEY.sub("[key]", text)', "return text",
              ("tests/web/test_logs.py", "-k", "keys_are_blotted_out")),
     Mutation("keys out of errors", "llm/failures.py",
-             "return _KEY_SHAPES.sub(MASK, text)", "return text",
-             ("tests/llm/test_faults.py", "-k", "each_fault and 401")),
+             "    for secret in secrets:\n        if secret:\n"
+             "            text = text.replace(secret, MASK)\n"
+             "    return _KEY_SHAPES.sub(MASK, text)", "    return text",
+             ("tests/llm/test_faults.py", "-k", "each_fault and 400-echo")),
     Mutation("remote-image filter", "components/safe_markdown.py",
              'yield f"🖼 {escape(child.content)} ({source})"',
              "yield f\"![{child.content}]({child.attrs['src']})\"",
@@ -85,12 +87,9 @@ MUTATIONS = (
     Mutation("public addresses alone", "llm/public_addresses.py",
              "if not addresses or not all(map(is_public, addresses)):", "if not addresses:",
              ("tests/llm/test_public_addresses.py", "-k", "private_address")),
-    Mutation("redirects not followed", "llm/connections.py",
-             "                _refuse_redirect(request, response)\n", "",
-             ("tests/llm/test_faults.py", "-k", "redirect")),
     Mutation("no forged turns", "llm/message_text.py",
              "_LOOKS_SPECIAL.sub(lambda match: match[0] + ZERO_WIDTH_SPACE, text)", "text",
-             ("tests/llm/test_providers.py", "-k", "plain or special or forge")),
+             ("tests/llm/test_providers.py", "-k", "template_token_is_broken")),
 )
 
 LEFT_OUT = shutil.ignore_patterns(
@@ -126,11 +125,11 @@ def check(mutations: Sequence[Mutation] = MUTATIONS) -> list[Outcome]:
             assert (found is None) == (status == 0), said
             outcomes.append(Outcome(mutation.guard, found[1] if found else "",
                                     round(time.monotonic() - begun, 1)))
-        status, said = _run_tests(tree, sorted({
-            name.partition("::")[0] for mutation in mutations for name in mutation.tests
-            if name.startswith("tests/")}), "-k", " or ".join(
-                outcome.failed for outcome in outcomes if outcome.failed) or "none")
-        assert status == 0, f"With every guard in place:\n{said}"
+        files = {name.partition("::")[0] for mutation in mutations for name in mutation.tests
+                 if name.startswith("tests/")}
+        if failed := {outcome.failed for outcome in outcomes if outcome.failed}:
+            status, said = _run_tests(tree, sorted(files), "-k", " or ".join(sorted(failed)))
+            assert status == 0, f"With every guard in place:\n{said}"
     return outcomes
 
 
