@@ -277,5 +277,23 @@ def test_under_a_budget_too_small_for_the_message_that_told_it_the_grey_mark_is_
     assert greyed(page)[:2] == [0, 1] and 5 not in greyed(page)
 
 
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_one_click_shows_which_memories_know_the_name(built_in):
+    # A model this small repeats a common name, and makes others of Ada after some words.
+    told = ["My name is Maria.", "Your name is Maria.",
+            "What is the capital of France?", "The capital of France is Paris."]
+    page = open_lab("budget", model=built_in, budget=34,
+                    chat=say(Transcript(stage="memory"), *told))
+    open_drawer(page, "memory-lab")
+    button(page, "Ask under each memory: 6 requests").click().run()
+    assert not page.exception
+    _chat_id, answers = page.session_state["memory_answers"]
+    assert page.text_input(key="memory-question").value == "What is my name?"
+    knows = {answer.memory.key: "Maria" in answer.reply.text for answer in answers}
+    assert knows == {"nothing": False, "everything": True, "last": True, "budget": False,
+                     "summary": True, "langgraph": True}
+
+
 def button_of_last(page: AppTest, label: str):
     return [found for found in page.button if found.label == label][-1]
