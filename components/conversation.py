@@ -10,6 +10,7 @@ kept (`components.kept`). Knows no model and no prompt.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -45,8 +46,8 @@ ALL_SEEN = View([], frozenset())
 
 _GREYED = """<style>
 [data-testid="stChatMessage"]:has([class*="st-key-unseen-"])
-    [data-testid="stMarkdownContainer"]:not([data-testid="stCaptionContainer"] *, button *) {
-    opacity: .7}
+    [data-testid="stMarkdownContainer"]:not(
+        [data-testid="stCaptionContainer"] *, button *, details *) {opacity: .7}
 </style>"""
 """Still dark enough to be read: people come back to what the model has forgotten."""
 
@@ -184,7 +185,7 @@ def _show_question(chat: Transcript, turn: Turn) -> None:
     if not st.session_state.get(editing):
         show_text(turn.content, by_person=True)
         with st.container(horizontal=True):
-            _pick_version(chat, turn)
+            pick_version(chat, turn, partial(_show_version, chat))
             st.button(_("Edit"), key=f"edit-{turn.id}", icon=":material/edit:", type="tertiary",
                       on_click=st.session_state.__setitem__, args=(editing, True))
         return
@@ -198,7 +199,7 @@ def _show_question(chat: Transcript, turn: Turn) -> None:
 
 def _show_answer(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], None]) -> None:
     reply = turn.reply
-    text, actions, stop = st.container(), st.empty(), st.bottom.empty()
+    text, actions, drawer, stop = st.container(), st.empty(), st.empty(), st.bottom.empty()
     if reply.is_running:
         # Drawn before the text grows, so that it can be pressed while it does.
         stop.button(_("Stop"), key=f"stop-{turn.id}", icon=":material/stop_circle:",
@@ -207,7 +208,7 @@ def _show_answer(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], No
         show_reply(reply, key=turn.id)
     stop.empty()
     with actions.container(horizontal=True):
-        _pick_version(chat, turn)
+        pick_version(chat, turn, partial(_show_version, chat))
         st.button(_("Try again"), key=f"again-{turn.id}", icon=":material/refresh:",
                   type="tertiary", on_click=_ask_again, args=(chat, turn))
         if reply.text:
@@ -216,12 +217,16 @@ def _show_answer(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], No
             copy_button(reply.text, key=f"copy-{turn.id}")
             read_aloud_button(reply.text, key=f"speak-{turn.id}")
             under_answer(turn)
-        if reply.messages:
+    if reply.messages:
+        with drawer.container():
             show_what_ran(reply, key=turn.id, before=chat.path_to(turn)[:-2])
 
 
-def _pick_version(chat: Transcript, turn: Turn) -> None:
-    """The buttons between the versions of a turn, where there is more than one."""
+def pick_version(chat: Transcript, turn: Turn, show: Callable[[Turn], None]) -> None:
+    """Draw the buttons between the versions of a turn, where there is more than one.
+
+    `show` is called with the one that is to be shown.
+    """
     versions = chat.siblings(turn)
     if len(versions) < 2:
         return
@@ -232,8 +237,8 @@ def _pick_version(chat: Transcript, turn: Turn) -> None:
         if step > 0:
             st.caption(_("{n} of {m}").format(n=number + 1, m=len(versions)))
         st.button(label, key=f"version-{step}-{turn.id}", icon=f":material/{icon}:",
-                  type="tertiary", disabled=not there, on_click=_show_version,
-                  args=(chat, versions[number + step] if there else turn))
+                  type="tertiary", disabled=not there, on_click=show,
+                  args=(versions[number + step] if there else turn,))
 
 
 def _offer_starters(chat: Transcript, starters: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +86,7 @@ def when_ended(chat: Transcript, turn: Turn) -> Callable[[Reply], Awaitable[None
     The page may be gone by then.
     """
     _answers[current_owner(), chat.id, turn.id] = turn
-    save = _saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))
+    save = saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))
 
     def on_end(reply: Reply) -> Awaitable[None]:
         turn.reply = reply
@@ -98,7 +98,7 @@ def when_ended(chat: Transcript, turn: Turn) -> Callable[[Reply], Awaitable[None
 def keep(chat: Transcript, turn: Turn) -> None:
     """Save a finished turn, or what has changed in it. One whose reply runs is saved later."""
     if turn.reply is None or not turn.reply.is_running:
-        _saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))()
+        saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))()
 
 
 def keep_shown(chat: Transcript) -> None:
@@ -109,7 +109,7 @@ def keep_shown(chat: Transcript) -> None:
         except UnknownConversationError:
             pass  # Nothing of it could be saved yet, or another tab has deleted it.
 
-    _saving(chat, write)()
+    saving(chat, write)()
 
 
 def problem(chat: Transcript) -> str | None:
@@ -117,7 +117,7 @@ def problem(chat: Transcript) -> str | None:
     return session.keeping().problems.get(chat.id)
 
 
-def _saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[], None]:
+def saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[], None]:
     """`write`, for any thread: done unless nothing is to be kept, its failure noted."""
     keeping, owner = session.keeping(), current_owner()
     try:
@@ -261,10 +261,12 @@ def delete_everything() -> None:
     """
     owner, nothing = current_owner(), keeps_nothing()
     _end(turn for (whose, _chat, _turn), turn in list(_answers.items()) if whose == owner)
+    session.forget_races()
     store().delete_everything(owner)
     if nothing:
         store().put_record(owner, SETTINGS, NOTHING, True)
     session.forget_transcripts()
+    session.votes().clear()
     session.keeping().last_shown.clear()
     session.lessons_marked().clear()
 
@@ -310,6 +312,28 @@ def _end(turns: Iterable[Turn]) -> None:
         reply.stop()
     for reply in running:
         reply.wait(SAVING_SECONDS)
+
+
+# ── Small records ────────────────────────────────────────────────────────────────────
+
+
+def records(kind: str) -> dict[str, Any]:
+    """The person's small records of a kind by their keys, the oldest first.
+
+    Raises `StorageError`.
+    """
+    return store().records(current_owner(), kind)
+
+
+def put_records(kind: str, values: Mapping[str, Any]) -> bool:
+    """Keep small JSON values by their keys. Whether they are: not while nothing is to be kept.
+
+    Raises `StorageError`, and keeps none of them then.
+    """
+    if keeps_nothing():
+        return False
+    store().put_records(current_owner(), kind, values)
+    return True
 
 
 # ── Lessons ──────────────────────────────────────────────────────────────────────────

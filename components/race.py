@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components import session
+from components import kept_races, session
 from components.browser import announce
-from components.conversation import MAX_CHARACTERS
+from components.conversation import MAX_CHARACTERS, OnEnd, pick_version
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _
 from components.model_card import where_text_goes
-from components.pictures import EXTENSIONS, accept, blindness
+from components.pictures import EXTENSIONS, accept, blindness, name_of
+from components.race_numbers import plain
 from components.reply import show_outcome
 from components.text import show_text
 from components.what_ran import show_what_ran
@@ -29,7 +30,7 @@ from llm.transcript import Turn
 EXPANDED = "expanded"
 """The session's key for the letter of the pane at full width, or None."""
 
-Answer = Callable[[Pane, Turn], Reply]
+Answer = Callable[[Pane, Turn, OnEnd], Reply]
 
 
 def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
@@ -89,6 +90,8 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
         if race.is_over:
             # A key for each question: the same words are said once for each key.
             announce(_("All have answered."), key=f"answered-{race.panes[0].question.id}")
+            if problem := kept_races.problem(race):
+                st.warning(plain(problem), icon=":material/save:")
         return
     draw_as_they_grow(
         [(pane.reply, place) for pane, place, _foot in growing if pane.reply is not None],
@@ -99,7 +102,7 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
 
 def new_race_button(contenders: Sequence[Contender], *, blind: bool) -> None:
     """Draw the button in the sidebar that begins the race of these contenders anew."""
-    st.sidebar.button(_("New race"), icon=":material/flag:", on_click=session.replace_race,
+    st.sidebar.button(_("New race"), icon=":material/flag:", on_click=kept_races.begin_anew,
                       args=(contenders,), kwargs={"blind": blind})
 
 
@@ -122,12 +125,15 @@ def _start(race: Race, answer: Answer, one_at_a_time: bool) -> None:
         except ParleyError:
             pass  # `answer` meets it again, and there it is this pane's own
     for pane in panes:
+        question = pane.chat.last
+        turn = Turn("ai", parent_id=question.id)
         try:
             _refuse_unseen_pictures(pane)
-            reply = answer(pane, pane.chat.last)
+            turn.reply = answer(pane, question, kept_races.when_ended(race, pane, turn))
+            pane.hang(turn)
         except ParleyError as error:
-            reply = Reply.failed(pane.spec.id, error)
-        pane.take(reply)
+            pane.take(Reply.failed(pane.spec.id, error))
+            kept_races.keep(race)
 
 
 def _refuse_unseen_pictures(pane: Pane) -> None:
@@ -146,7 +152,7 @@ def _show_pane(race: Race, pane: Pane) -> tuple[Pane, DeltaGenerator, DeltaGener
         if turn.role == "human":
             with st.chat_message("user", avatar=":material/person:"):
                 for picture in turn.pictures:
-                    st.image(picture.data)
+                    st.image(picture.data, alt=name_of(picture))
                 show_text(turn.content, by_person=True)
         elif turn.reply.is_running:
             with st.chat_message("assistant", avatar=":material/smart_toy:"):
@@ -195,12 +201,23 @@ def _show_end(race: Race, pane: Pane, turn: Turn, *, is_last: bool) -> None:
         return
     show_outcome(reply)
     with st.container(horizontal=True):
+        pick_version(pane.chat, turn, show=lambda version: _show_version(race, pane, version))
         if is_last:
             st.button(_("Try {letter} again").format(letter=pane.letter), key=f"again-{turn.id}",
                       icon=":material/refresh:", type="tertiary", on_click=pane.ask_again)
             _offer_going_on(race, pane)
-        if reply.messages:
-            show_what_ran(reply, key=turn.id, before=pane.chat.path_to(turn)[:-2])
+    if reply.messages:
+        show_what_ran(reply, key=turn.id, before=pane.chat.path_to(turn)[:-2])
+
+
+def _show_version(race: Race, pane: Pane, version: Turn) -> None:
+    pane.chat.show(version)
+    kept_races.keep(race)
+
+
+def _go_on_with(race: Race, letter: str | None) -> None:
+    race.only = letter
+    kept_races.keep(race)
 
 
 def _offer_going_on(race: Race, pane: Pane) -> None:
@@ -208,8 +225,8 @@ def _offer_going_on(race: Race, pane: Pane) -> None:
         return
     if race.only == pane.letter:
         st.button(_("Ask all again"), key="go-on-all", icon=":material/groups:", type="tertiary",
-                  on_click=setattr, args=(race, "only", None))
+                  on_click=_go_on_with, args=(race, None))
     elif race.only is None:
         st.button(_("Go on with {letter} only").format(letter=pane.letter),
                   key=f"go-on-{pane.letter}", icon=":material/arrow_forward:", type="tertiary",
-                  on_click=setattr, args=(race, "only", pane.letter))
+                  on_click=_go_on_with, args=(race, pane.letter))

@@ -109,8 +109,8 @@ def _show_chart(panes: Sequence[Pane]) -> None:
     if not points:
         return
     chart = alt.Chart(pd.DataFrame(points)).mark_line(interpolate="step-after").encode(
-        x=alt.X("seconds:Q", title=_("Seconds since the start")),
-        y=alt.Y("tokens:Q", title=_("Tokens")),
+        x=alt.X("seconds:Q", title=_("Seconds since the start"), scale=alt.Scale(zero=True)),
+        y=alt.Y("tokens:Q", title=_("Tokens"), scale=alt.Scale(zero=True)),
         color=alt.Color("pane:N", title=None, legend=alt.Legend(orient="top", labelLimit=400)),
         # Told apart without colours too.
         strokeDash=alt.StrokeDash("pane:N", title=None))
@@ -157,6 +157,9 @@ def what_became_of(name: str, pane: Pane) -> str:
         return _("not set")
     if honoured(pane.spec, reply.settings).get(name) == "not supported":
         return _("left out: this model does not take it")
+    if not reply.exchanges and reply.text:
+        # One from an earlier visit: requests are not kept.
+        return _("asked for, and the request is not kept")
     if not reply.exchanges:
         return _("not sent: there was no request")
     sent = reply.exchanges[-1].request_json()

@@ -1,21 +1,29 @@
 """Blind judging: the vote, what the votes say so far, and files of them.
 
-Knows votes and their standings, and no model by name.
+A vote is kept for its owner, so that the standings are there tomorrow; while nothing is to
+be kept, or cannot be, it counts as long as the tab is open. Knows votes and their standings,
+and no model by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from pydantic import ValidationError
 
-from components import session
+from components import kept, kept_races, session
 from components.language import _
-from components.race_numbers import table
-from llm.errors import ImportRefusedError
+from components.race_numbers import plain, table
+from llm.errors import ImportRefusedError, StorageError
 from llm.race import Race
 from llm.standings import Estimate, Standings, Verdict, standings
-from llm.votes import Choice, export_votes, import_votes
+from llm.votes import Choice, Vote, export_votes, import_votes
+
+VOTE = "vote"
+"""The kind of the records that hold votes, each by its id."""
+MAX_VOTES = 20_000
+"""Of one person. All of them are read to work the standings out."""
 
 _CHOICES: dict[Choice, str] = {
     "left": "A is better", "right": "B is better", "tie": "A tie", "both_bad": "Both are bad",
@@ -25,7 +33,9 @@ _VERDICTS = {
     Verdict.BELOW: "loses more often than not",
     Verdict.NOTHING_YET: "nothing can be said yet",
 }
-_TAG = "vote-tag"
+_TAG, _TOLD = "vote-tag", "votes-told"
+_ALL = 0
+"""The choice of every kind of task. A kind is a text, which may be empty."""
 
 
 def ask_for_vote(race: Race) -> None:
@@ -33,7 +43,7 @@ def ask_for_vote(race: Race) -> None:
     if not race.blind:
         return
     if race.verdict is not None:
-        st.info(race.verdict, icon=":material/how_to_vote:")
+        st.info(plain(race.verdict), icon=":material/how_to_vote:")
         return
     st.markdown(f"**{_('Which is better?')}** " + _("A vote stops what still runs."))
     st.text_input(_("Kind of task, if you like"), key=_TAG, max_chars=100, persist_state="session",
@@ -46,31 +56,59 @@ def ask_for_vote(race: Race) -> None:
 def _cast(race: Race, choice: Choice) -> None:
     vote = race.vote(choice, tag=st.session_state.get(_TAG) or "")
     if vote is None:
+        kept_races.keep(race)
         return
-    session.votes().append(vote)
-    race.verdict = _("Your vote is kept: {choice}. A was {a}, B was {b}.").format(
+    reason = ""
+    try:
+        said = _("Your vote is kept: {choice}. A was {a}, B was {b}.")
+        if not _keep([vote]):
+            said = _("Your vote counts until this tab closes: {choice}. A was {a}, B was {b}.")
+    except StorageError as error:
+        said = _("Your vote counts until this tab closes: {choice}. A was {a}, B was {b}.")
+        reason = f" {error}"
+    race.verdict = said.format(
         choice=_(_CHOICES[choice]), a=race.panes[0].contender.label,
-        b=race.panes[1].contender.label)
+        b=race.panes[1].contender.label) + reason
+    kept_races.keep(race)
+
+
+def _keep(votes: Sequence[Vote]) -> bool:
+    """Count votes in, in this session at least. Returns whether they are kept for longer.
+
+    Raises `StorageError` where they cannot be.
+    """
+    session.votes().extend(votes)
+    return kept.put_records(VOTE, {vote.id: vote.model_dump(mode="json") for vote in votes})
+
+
+def _all_votes() -> list[Vote]:
+    """The person's votes, kept or of this session alone, each once and the oldest first.
+
+    Raises `StorageError`.
+    """
+    found = {vote.id: vote for vote in session.votes()}
+    for key, value in kept.records(VOTE).items():
+        try:
+            found.setdefault(key, Vote.model_validate(value))
+        except ValidationError:
+            continue  # Written by a later version: an older one knows nothing of it.
+    return sorted(found.values(), key=lambda vote: vote.time)
 
 
 def show_standings() -> None:
     """Draw what the votes say, and their export and import."""
-    votes = session.votes()
-    labels = {spec.id: spec.label for spec in session.models()}
     drawer = st.expander(_("Votes and standings"), icon=":material/leaderboard:",
                          key="standings", on_change="rerun")
     if not drawer.open:
         return
     with drawer:
+        try:
+            votes = _all_votes()
+        except StorageError as error:
+            votes = session.votes()
+            st.warning(plain(str(error)), icon=":material/save:")
         if votes:
-            st.caption(_("Votes in this session: {count}").format(count=len(votes)))
-            tags = sorted({vote.tag for vote in votes})
-            tag = None
-            if tags != [""]:
-                tag = st.selectbox(_("Kind of task"), [None, *tags], key="standings-tag",
-                                   format_func=lambda tag: _("all") if tag is None
-                                   else tag or _("without a word for it"))
-            _show(standings(votes, tag=tag, catalog=session.models()), labels)
+            _show_votes(votes)
         else:
             st.markdown(_("No votes yet. Switch Blind on, ask something, and vote."))
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -79,22 +117,37 @@ def show_standings() -> None:
                                icon=":material/download:")
             st.file_uploader(_("Import votes (JSON Lines)"), ["jsonl"], key="votes-file",
                              on_change=_import)
-        if told := st.session_state.pop("votes-told", None):
-            st.info(told)
+        if told := st.session_state.pop(_TOLD, None):
+            st.info(plain(told))
+
+
+def _show_votes(votes: Sequence[Vote]) -> None:
+    st.caption(_("Votes so far: {count}").format(count=f"{len(votes):,}"))
+    tags = sorted({vote.tag for vote in votes})
+    tag = _ALL
+    if tags != [""]:
+        tag = st.selectbox(_("Kind of task"), [_ALL, *tags], key="standings-tag",
+                           format_func=lambda tag: _("all") if tag == _ALL
+                           else tag or _("without a word for it"))
+    labels = {spec.id: spec.label for spec in session.models()}
+    _show(standings(votes, tag=None if tag == _ALL else tag, catalog=session.models()), labels)
 
 
 def _import() -> None:
     file = st.session_state["votes-file"]
     if file is None:
         return
-    known = {vote.id for vote in session.votes()}
     try:
+        known = {vote.id for vote in _all_votes()}
         found = import_votes(file.getvalue(), known)
-    except ImportRefusedError as error:
-        st.session_state["votes-told"] = str(error)
+        if len(known) + len(found.votes) > MAX_VOTES:
+            raise ImportRefusedError(_("Nothing was imported: there would be more than {most} "
+                                       "votes.").format(most=f"{MAX_VOTES:,}"))
+        _keep(found.votes)
+    except (ImportRefusedError, StorageError) as error:
+        st.session_state[_TOLD] = str(error)
         return
-    session.votes().extend(found.votes)
-    st.session_state["votes-told"] = _("{new} votes imported, {old} were here already.").format(
+    st.session_state[_TOLD] = _("{new} votes imported, {old} were here already.").format(
         new=len(found.votes), old=found.duplicates)
 
 

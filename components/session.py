@@ -126,13 +126,24 @@ def models() -> list[ModelSpec]:
     return [*list_models(), *own_models().values()]
 
 
-def race(contenders: Sequence[Contender], *, blind: bool) -> Race:
-    """The race of these contenders, the same object until it is replaced."""
+def race(contenders: Sequence[Contender], *, blind: bool,
+         begin: Callable[..., Race] = Race.of) -> Race:
+    """The race of these contenders, the same object until it is replaced.
+
+    `begin` is asked for the first one, like `Race.of`.
+    """
     races = st.session_state.setdefault(_RACES, {})
     key = (tuple(contenders), blind)
     if key not in races:
-        races[key] = Race.of(contenders, blind=blind)
+        races[key] = begin(contenders, blind=blind)
     return races[key]
+
+
+def forget_races() -> None:
+    """Stop what runs in any race of this session, and have none."""
+    for known in st.session_state.get(_RACES, {}).values():
+        known.stop()
+    st.session_state[_RACES] = {}
 
 
 def has_raced() -> bool:

@@ -75,7 +75,11 @@ class Pane:
         """Hang the answer under the last question. Needs one."""
         question = self.question
         assert question is not None
-        return self.chat.add(Turn("ai", parent_id=question.id, reply=reply))
+        return self.hang(Turn("ai", parent_id=question.id, reply=reply))
+
+    def hang(self, turn: Turn) -> Turn:
+        """Put a turn where its parent says, and show it, unless it is there already."""
+        return self.chat.turns.get(turn.id) or self.chat.add(turn)
 
     def ask_again(self) -> None:
         """Stop the last answer and wait for another. The old one stays, as a version."""
@@ -92,6 +96,8 @@ class Race:
 
     panes: list[Pane]
     blind: bool = False
+    entered: tuple[Contender, ...] = ()
+    """All who could be drawn: a blind race is between two of them."""
     id: str = field(default_factory=new_id)
     only: str | None = None
     """The letter of the one pane that follow-ups go to; None: all."""
@@ -106,12 +112,13 @@ class Race:
     def of(cls, contenders: Sequence[Contender], *, blind: bool = False,
            rng: random.Random | None = None) -> Race:
         """A race that has not begun. A blind one is between two, drawn by `rng`."""
+        entered = tuple(contenders)
         if blind:
             drawn = shown_order(len(contenders), rng or random.Random())[:2]
             contenders = [contenders[number] for number in drawn]
         panes = [Pane(letter, contender)
                  for letter, contender in zip(LETTERS, contenders, strict=False)]
-        return cls(panes, blind)
+        return cls(panes, blind, entered)
 
     @property
     def hidden(self) -> bool:

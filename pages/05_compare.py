@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from components import session
 from components.asking import ready_model
+from components.kept_races import race_of
 from components.language import _
 from components.lesson import show_lesson
 from components.picker import pick_shared_settings
@@ -28,17 +28,17 @@ one_at_a_time = st.sidebar.toggle(
     _("One at a time"), key="one-at-a-time", persist_state="session",
     help=_("For a small machine, where models that run on it would slow each other down."))
 new_race_button(contenders, blind=blind)
-race = take_message(session.race(contenders, blind=blind), contenders)
+race = take_message(race_of(contenders, blind=blind), contenders)
 keep_link(contenders, shared, race)
 offer_linked_prompt(race)
 
 
-def answer(pane, question):
+def answer(pane, question, on_end=None):
     settings = pane.contender.settings(shared)
     history = remember_everything(pane.chat.path_to(question)[:-1]).messages
     chain = build_chat_chain(ready_model(pane.spec, settings))
-    return start_reply(chain, {"system": settings["system"], "history": history,
-                               "message": [to_message(question)]}, pane.spec, settings=settings)
+    inputs = {"system": settings["system"], "history": history, "message": [to_message(question)]}
+    return start_reply(chain, inputs, pane.spec, settings=settings, on_end=on_end)
 
 
 panes, results = st.container(), st.empty()

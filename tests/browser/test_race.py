@@ -164,7 +164,7 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
 
     vote.click()
     expect(page.get_by_text("Your vote is kept: B is better.")).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("Votes in this session: 1")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Votes so far: 1")).to_be_visible(timeout=60_000)
     expect(main.get_by_text("nothing can be said yet").first).to_be_visible(timeout=60_000)
     expect(main.get_by_text("closed models won")).to_be_visible()
     with page.expect_download() as download:
@@ -178,7 +178,7 @@ def test_a_vote_is_cast_blind_changes_the_standings_and_is_in_the_export(page: P
     # The same file, taken in again, changes nothing.
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
     expect(page.get_by_text("0 votes imported, 1 were here already.")).to_be_visible()
-    expect(page.get_by_text("Votes in this session: 1")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Votes so far: 1")).to_be_visible(timeout=60_000)
 
 
 def test_on_a_phone_the_panes_stand_one_below_the_other(page: Page, open_race):

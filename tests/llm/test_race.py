@@ -1,12 +1,15 @@
 """A race: the same messages to each, histories that stay apart, and votes that are blind."""
 
+import json
 import random
 from collections import Counter
 
 import pytest
 
 from llm.catalog import get_model
+from llm.errors import ImportRefusedError
 from llm.race import Contender, Race
+from llm.race_json import plain_race, race_from_plain
 from llm.replies import Ending, Reply
 
 SMALL, LARGE, CLOSED = map(get_model, ("smollm2-135m", "smollm3-3b", "gpt-6-luna"))
@@ -114,3 +117,38 @@ def test_further_runs_enter_no_history():
     assert [len(pane.chat.turns) for pane in begun.panes] == [2, 2]
     begun.ask("Next?")
     assert begun.runs == {}
+
+
+def read_again(written: Race) -> Race:
+    return race_from_plain(json.loads(json.dumps(plain_race(written))), written.entered)
+
+
+def test_a_race_comes_back_from_json_with_every_version_of_every_pane():
+    written = asked(answered(), answered("Well."))
+    written.panes[0].ask_again()
+    written.panes[0].take(answered("For this reason."))
+    written.only = "A"
+    again = read_again(written)
+    assert (again.id, again.only, again.blind) == (written.id, "A", False)
+    assert [pane.contender for pane in again.panes] == list(written.entered)
+    assert [[turn.text for turn in pane.chat] for pane in again.panes] == [
+        ["Why?", "For this reason."], ["Why?", "Well."]]
+    left = again.panes[0].chat
+    assert [turn.text for turn in left.siblings(left.last)] == ["Because.", "For this reason."]
+
+
+def test_what_had_no_answer_when_it_was_written_waits_for_nobody():
+    written = race()
+    written.ask("Why?")
+    written.panes[0].take(answered())
+    again = read_again(written)
+    assert not again.waiting and again.panes[1].reply.ending is Ending.STOPPED
+
+
+def test_a_race_between_others_or_a_damaged_one_is_refused():
+    written = asked(answered(), answered())
+    for value, contenders in ((plain_race(written), [Contender(SMALL), Contender(CLOSED, 1.0)]),
+                              ({**plain_race(written), "chats": "{"}, written.entered),
+                              ({"version": 9}, written.entered)):
+        with pytest.raises(ImportRefusedError):
+            race_from_plain(value, contenders)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components import kept
+from components import kept, kept_races
 from storage import Store, open_store
 from tests.servers.fixed_rate import FixedRateServer, fixed_rate
 
@@ -29,7 +29,8 @@ def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FixedRateS
 def owner(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Whose browser it is from now on: Ada's, until another is named."""
     def be(name: str) -> None:
-        monkeypatch.setattr(kept, "current_owner", lambda: name)
+        for module in (kept, kept_races):
+            monkeypatch.setattr(module, "current_owner", lambda: name)
 
     be(ADA)
     return be

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components import kept
 from llm.catalog import get_model
 from llm.replies import Ending
 from llm.votes import export_votes
+from storage import open_store
 from tests.app import ROOT, wait_until
+from tests.pages.conftest import ADA
 from tests.servers.fixed_rate import FixedRateServer, fixed_rate
 
 PAGE = ROOT / "pages" / "05_compare.py"
@@ -143,6 +146,120 @@ def test_after_a_vote_the_next_message_begins_a_race_of_its_own(servers):
     after = race_of(page)
     assert after.id != before.id and after.hidden
     assert [turn.content for turn in after.panes[0].chat if turn.role == "human"] == ["Second"]
+
+
+# ── Races that last ──────────────────────────────────────────────────────────────────
+# A second page with the same address is a reload, or another visit.
+
+
+def answers_of(page: AppTest) -> list[list[str]]:
+    """What stands in each pane, turn by turn."""
+    return [[turn.text for turn in pane.chat] for pane in race_of(page).panes]
+
+
+def test_a_reload_shows_every_pane_as_it_was_with_its_versions_and_asks_nobody(servers, owner):
+    page = ask(ask(open_page(FAST, SLOW), "One?"), "Two?")
+    button(page, "Try A again").click().run()
+    button(page, "Go on with B only").click().run()
+    requests = [len(server.requests) for server in servers]
+    again = open_page(FAST, SLOW)
+    assert answers_of(again) == answers_of(page)
+    assert "2 of 2" in words(again) and "Time to first token" in words(again)
+    assert button(again, "Ask all again")
+    button(again, "Earlier version").click().run()
+    assert not again.exception
+    assert "1 of 2" in words(open_page(FAST, SLOW))
+    assert [len(server.requests) for server in servers] == requests
+    ask(again, "Three?")
+    assert len(answers_of(open_page(FAST, SLOW))[1]) == 6
+
+
+def test_a_blind_race_is_still_blind_after_a_reload_and_can_be_voted_on(servers, owner):
+    page = ask(open_page(FAST, SLOW, blind="1"), "Say something")
+    again = open_page(FAST, SLOW, blind="1")
+    before, race = race_of(page), race_of(again)
+    assert race.hidden and race.id == before.id
+    assert [pane.spec.id for pane in race.panes] == [pane.spec.id for pane in before.panes]
+    button(again, "B is better").click().run()
+    (vote,) = again.session_state["votes"]
+    assert vote.models == tuple(pane.spec.id for pane in race.panes)
+    assert "Your vote is kept" in words(open_page(FAST, SLOW, blind="1"))
+
+
+def test_a_side_that_failed_is_still_marked_after_a_reload(servers, owner):
+    page = ask(open_page(FAST, DEAD), "Hello?")
+    again = open_page(FAST, DEAD)
+    assert [error.value for error in again.error] == [error.value for error in page.error]
+    assert len(again.error) == 1 and "The first heard: Hello?" in words(again)
+
+
+def test_a_new_race_is_what_a_reload_shows(servers, owner):
+    button(ask(open_page(FAST, SLOW), "Old?"), "New race").click().run()
+    assert "The first heard" not in words(open_page(FAST, SLOW))
+
+
+def test_no_race_is_kept_while_nothing_is_to_be_nor_shown_to_anybody_else(servers, owner):
+    ask(open_page(FAST, SLOW), "For Ada?")
+    owner("browser:eve")
+    assert "The first heard" not in words(open_page(FAST, SLOW))
+    opened = open_store()
+    opened.put_record("browser:eve", kept.SETTINGS, kept.NOTHING, True)
+    ask(open_page(FAST, SLOW), "For nobody?")
+    assert "The first heard" not in words(open_page(FAST, SLOW))
+    assert opened.records("browser:eve", "race") == {}
+    opened.close()
+
+
+def test_a_race_that_is_damaged_in_the_store_is_begun_anew(servers, owner):
+    ask(open_page(FAST, SLOW), "Old?")
+    opened = open_store()
+    (key,) = opened.records(ADA, "race")
+    opened.put_record(ADA, "race", key, {"version": 9})
+    assert "The first heard" not in words(open_page(FAST, SLOW))
+    opened.close()
+
+
+# ── Votes that last ──────────────────────────────────────────────────────────────────
+
+
+def vote(page: AppTest, choice: str = "B is better") -> AppTest:
+    button(ask(page, "Say something"), choice).click().run()
+    assert not page.exception
+    return page
+
+
+def standings_of(page: AppTest) -> str:
+    """What the standings say once their drawer is open, which no widget here can do."""
+    page.session_state["standings"] = True
+    return words(page.run())
+
+
+def test_the_standings_are_there_on_the_next_visit_and_nobody_elses(servers, owner):
+    vote(open_page(FAST, SLOW, blind="1"))
+    vote(open_page(FAST, SLOW, blind="1"), "A tie")
+    said = standings_of(open_page(FAST, SLOW))
+    assert "Votes so far: 2" in said and "closed models won" in said
+    owner("browser:eve")
+    assert "No votes yet." in standings_of(open_page(FAST, SLOW))
+
+
+def test_while_nothing_is_to_be_kept_a_vote_counts_in_its_tab_alone(servers, owner):
+    opened = open_store()
+    opened.put_record(ADA, kept.SETTINGS, kept.NOTHING, True)
+    page = vote(open_page(FAST, SLOW, blind="1"))
+    assert "counts until this tab closes" in words(page)
+    assert "Votes so far: 1" in standings_of(page)
+    assert "No votes yet." in standings_of(open_page(FAST, SLOW))
+    assert opened.records(ADA, "vote") == {}
+    opened.close()
+
+
+def test_a_vote_that_cannot_be_kept_counts_and_says_why(servers, owner, monkeypatch):
+    monkeypatch.setenv("PARLEY_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+    page = vote(open_page(FAST, SLOW, blind="1"))
+    assert "counts until this tab closes" in words(page)
+    assert "server does not answer" in words(page)
+    assert "Votes so far: 1" in standings_of(page)
 
 
 def test_a_blind_race_in_which_a_side_fails_is_void_and_says_so(servers):
