@@ -25,17 +25,16 @@ from llm.replies import Reply
 from llm.transcript import Turn
 from llm.what_ran import everything, left_out, mermaid, message_dicts, prompt_of, steps
 
-WIDTH = 640
-"""Pixels, less where the screen has less."""
-
 
 def show_what_ran(reply: Reply, *, key: str, before: Sequence[Turn] = ()) -> None:
     """Draw the closed drawer of one reply; its content is made when it is opened.
 
     `before`: the turns of the conversation before the question, to tell what memory left out.
     """
-    drawer = st.popover(_("What ran"), icon=":material/build:", type="tertiary",
-                        key=f"what-ran-{key}", on_change="rerun")
+    # In the page and not over it: a popover covers the answer, and turns round and shrinks
+    # with each part, and a dialog waits while another answer grows.
+    drawer = st.expander(_("What ran"), icon=":material/build:", type="compact",
+                         key=f"what-ran-{key}", on_change="rerun")
     if not drawer.open:
         return
     spec = next((spec for spec in session.models() if spec.id == reply.model_id), None)
@@ -47,8 +46,7 @@ def show_what_ran(reply: Reply, *, key: str, before: Sequence[Turn] = ()) -> Non
         _("Code"): lambda: _show_code(reply, spec, key=key),
         _("Chain"): lambda: _show_chain(reply, key=key),
     }
-    # One width for all parts: a popover that changes it with each jumps about.
-    with drawer, st.container(width=WIDTH):
+    with drawer:
         tabs = st.tabs(list(parts), key=f"what-ran-part-{key}", on_change="rerun")
         for tab, show in zip(tabs, parts.values(), strict=True):
             if tab.open:
