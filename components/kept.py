@@ -85,7 +85,7 @@ def when_ended(chat: Transcript, turn: Turn) -> Callable[[Reply], Awaitable[None
 
     The page may be gone by then.
     """
-    _answers[current_owner(), chat.id, turn.id] = turn
+    await_answer(chat, turn)
     save = saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))
 
     def on_end(reply: Reply) -> Awaitable[None]:
@@ -93,6 +93,11 @@ def when_ended(chat: Transcript, turn: Turn) -> Callable[[Reply], Awaitable[None
         return asyncio.to_thread(save)
 
     return on_end
+
+
+def await_answer(chat: Transcript, turn: Turn) -> None:
+    """Know of the AI turn whose reply is about to begin: a reload finds it, a deletion ends it."""
+    _answers[current_owner(), chat.id, turn.id] = turn
 
 
 def keep(chat: Transcript, turn: Turn) -> None:

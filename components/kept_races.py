@@ -57,6 +57,7 @@ def when_ended(race: Race, pane: Pane, turn: Turn) -> Callable[[Reply], Awaitabl
     The page may be gone by then, and the turn not in the pane yet.
     """
     save = _saving(race)
+    kept.await_answer(_as_chat(race), turn)
     if not kept.keeps_nothing():
         _running[current_owner(), _key(race.entered, race.blind)] = race
 
@@ -82,9 +83,11 @@ def _find(contenders: Sequence[Contender], *, blind: bool) -> Race:
     key = _key(contenders, blind)
     if kept.keeps_nothing():
         return Race.of(contenders, blind=blind)
-    running = _running.get((current_owner(), key))
-    if running is not None and running.is_running:
-        return running
+    if (running := _running.get((current_owner(), key))) is not None:
+        if running.is_running:
+            return running
+        for reply in running.replies:
+            reply.wait(kept.SAVING_SECONDS)  # until it is saved too
     try:
         if (value := kept.records(RACE).get(key)) is not None:
             return race_from_plain(value, contenders)

@@ -140,9 +140,7 @@ def race(contenders: Sequence[Contender], *, blind: bool,
 
 
 def forget_races() -> None:
-    """Stop what runs in any race of this session, and have none."""
-    for known in st.session_state.get(_RACES, {}).values():
-        known.stop()
+    """Have no race in this session any more."""
     st.session_state[_RACES] = {}
 
 

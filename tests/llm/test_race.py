@@ -119,6 +119,20 @@ def test_further_runs_enter_no_history():
     assert begun.runs == {}
 
 
+class Endless(Reply):
+    """One that runs until it is stopped."""
+
+    def stop(self) -> None:
+        self.ending = Ending.STOPPED
+
+
+def test_a_vote_cast_early_stops_the_rest_and_says_so():
+    begun = asked(answered(), Endless("any", text="Well"), blind=True)
+    assert begun.is_running
+    assert begun.vote("left").stopped_early
+    assert not begun.is_running
+
+
 def read_again(written: Race) -> Race:
     return race_from_plain(json.loads(json.dumps(plain_race(written))), written.entered)
 

@@ -112,6 +112,14 @@ def test_numbers_of_both_stand_in_one_table_with_the_local_cost_by_the_hour(serv
     assert "stays on this machine" in table.loc["What you type"].iloc[0]
 
 
+def test_two_answers_are_compared_word_by_word(servers):
+    page = ask(open_page(FAST, SLOW), "Why?")
+    assert "alike · A: 4 words" in words(page)
+    marked = next(html.value for html in page.get("html") if "<del>" in html.value)
+    assert "<del>[<b>A:</b> first]</del>" in marked
+    assert "<ins>[<b>B:</b> second]</ins>" in marked
+
+
 def test_what_became_of_each_setting_is_read_from_the_request(servers):
     page = ask(open_page(FAST, f"{SLOW}@1.5", temperature="0.5", seed="7"), "Hello?")
     parity = next(table.value for table in page.table if "Temperature" in table.value.index)
@@ -208,6 +216,17 @@ def test_no_race_is_kept_while_nothing_is_to_be_nor_shown_to_anybody_else(server
     assert "The first heard" not in words(open_page(FAST, SLOW))
     assert opened.records("browser:eve", "race") == {}
     opened.close()
+
+
+def test_what_is_deleted_with_everything_else_does_not_come_back(servers, owner):
+    vote(open_page(FAST, SLOW, blind="1"))
+    page = ask(open_page(FAST, SLOW), "Old?")
+    chat = AppTest.from_file(str(ROOT / "pages" / "03_chatbot.py"), default_timeout=30).run()
+    button(chat, "Delete all of it").click().run()
+    assert not chat.exception
+    assert "The first heard" not in words(open_page(FAST, SLOW))
+    assert "No votes yet." in standings_of(open_page(FAST, SLOW))
+    assert "The first heard" in words(page.run())  # another tab still shows what it holds
 
 
 def test_a_race_that_is_damaged_in_the_store_is_begun_anew(servers, owner):
