@@ -13,6 +13,8 @@ from components.language import _, current_language, is_language_set, languages,
 
 _CHOICE = "language-choice"
 _SETTING = "language"
+_TABS = "what-ran-part-"
+"""How the keys begin of what is chosen by its words: in another language it is another."""
 
 
 def begin_language() -> None:
@@ -36,3 +38,17 @@ def pick_language() -> None:
 def _choose() -> None:
     set_language(st.session_state[_CHOICE])
     kept.keep_setting(_SETTING, current_language())
+    _say_choices_anew()
+
+
+def _say_choices_anew() -> None:
+    """Have what is chosen in lists told to the browser again.
+
+    It knows a choice by its words, and would send those of the language before: then
+    Streamlit finds no such option, and falls back on the first.
+    """
+    for key, value in list(st.session_state.items()):
+        is_choice = isinstance(value, str) or (
+            isinstance(value, list) and value and all(isinstance(one, str) for one in value))
+        if is_choice and not str(key).startswith(_TABS):
+            st.session_state[key] = value

@@ -132,11 +132,22 @@ def test_a_chat_works_without_a_mouse_and_its_answer_has_no_serious_violation(
     check_width_of_a_phone(page)
 
 
-def test_the_page_in_hindi_says_so_and_stays_so(page: Page, app_url: str):
-    page.goto(app_url)
+def test_the_page_in_hindi_says_so_stays_so_and_leaves_what_was_chosen(page: Page, app_url: str):
+    open_page(page, app_url, "memory")
+    page.get_by_role("combobox", name="Memory").click()
+    page.get_by_role("option", name="Nothing").click()
+    expect(page.get_by_text("Each message stands alone: cheap, and forgetful.")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("combobox", name="Language").click()
     page.get_by_role("option", name="हिन्दी").click()
-    for _visit in ("chosen", "again"):
-        expect(page.get_by_role("link", name="बिना याददाश्त की चैट").first).to_be_visible()
+    chosen = page.get_by_test_id("stMainBlockContainer").get_by_role("combobox")
+    expect(chosen).to_have_value("कुछ नहीं")
+    page.locator("summary", has_text="अभ्यास: ").click()
+    expect(page.get_by_text("अनुमान लगाएँ।")).to_be_visible()
+    stands(page)
+    expect(chosen).to_have_value("कुछ नहीं")
+
+    page.get_by_test_id("stSidebarNav").get_by_role("link").first.click()
+    for _visit in ("this one", "the next"):
+        expect(page.get_by_text("पूरे हुए अभ्यास: 5 में से 0")).to_be_visible()
         expect(page.locator("html")).to_have_attribute("lang", "hi")
         page.reload()
