@@ -269,7 +269,9 @@ def _is_plain(name: str) -> bool:
 def _listed(names: Iterable[str], suffix: str = "") -> str:
     matching = sorted(name for name in names if name.endswith(suffix))
     more = f" and {len(matching) - 12} more" if len(matching) > 12 else ""
-    return ", ".join(matching[:12]) + more if matching else "none such"
+    # The sentence is drawn as Markdown, and the names are whatever somebody called their files.
+    said = [re.sub(r"[^\w./ +-]", "?", name)[:100] for name in matching[:12]]
+    return ", ".join(said) + more if matching else "none such"
 
 
 def _library() -> Any:

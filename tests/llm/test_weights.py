@@ -149,6 +149,11 @@ def test_one_of_several_files_must_be_named(a_hub: Hub) -> None:
         weights.size_of(local("someone/gguf", "llama.cpp", file="model-Q5.gguf"))
 
 
+def test_what_somebody_called_a_file_is_no_markdown_in_the_sentence() -> None:
+    said = hub._listed(["![x](http://evil.example/a).gguf", "b.gguf", "c.bin"], ".gguf")
+    assert said == "??x??http?//evil.example/a?.gguf, b.gguf"
+
+
 def test_projector_comes_with_the_model_that_sees(a_hub: Hub) -> None:
     spec = local("someone/gguf", "llama.cpp", file="model-Q4.gguf", mmproj="mmproj-model.gguf")
     found = weights.fetch(spec)
