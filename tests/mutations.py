@@ -140,9 +140,9 @@ def _run_tests(tree: Path, tests: Sequence[str], *more: str) -> tuple[int, str]:
     return ran.returncode, ran.stdout[-3000:] + ran.stderr[-1000:]
 
 
-def keep(outcomes: Sequence[Outcome]) -> None:
+def keep(outcomes: Sequence[Outcome], name: str = "mutations") -> None:
     """For docs/reliability.md."""
-    reports.write("mutations", {"guards": [vars(outcome) for outcome in outcomes]})
+    reports.write(name, {"guards": [vars(outcome) for outcome in outcomes]})
 
 
 def main() -> int:

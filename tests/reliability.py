@@ -73,14 +73,19 @@ def page(run: Endings, folder: Path) -> str:
         f"Written by `python -m tests.reliability` on {datetime.date.today()}, from what a run of "
         f"the tests left.\n{reports.machine()}.\n",
         "## Faults tried\n", _faults(run),
-        "## Load and chaos\n", _soak(reports.read("soak", folder)),
+        "## Load and chaos\n", "\n".join(map(_soak, _found("soak", folder))) or "Not run.\n",
         "## Inputs fuzzed\n", _fuzzed(run, folder),
-        "## Guards\n", _guards(reports.read("mutations", folder)),
+        "## Guards\n", _guards(_found("mutations", folder)),
         "## Known faults in dependencies\n",
         "No run of the tests asks anybody outside. `.venv/bin/python .ci/audit` does, and must be "
         "run by hand where the internet is: see [SECURITY.md](../SECURITY.md).\n",
     ]
     return "\n".join(parts)
+
+
+def _found(name: str, folder: Path) -> list[dict]:
+    """What the longer form left and what the one in a run of the tests did."""
+    return [figures for each in (name, f"{name}-short") if (figures := reports.read(each, folder))]
 
 
 def _faults(run: Endings) -> str:
@@ -104,9 +109,7 @@ def _verdict(ended: Counter[str]) -> str:
     return ", ".join(said) or ("all" if ended["passed"] else "not run")
 
 
-def _soak(figures: dict | None) -> str:
-    if figures is None:
-        return "Not run.\n"
+def _soak(figures: dict) -> str:
     done = ", ".join(f"{what} {number}" for what, number in sorted(figures["done"].items()))
     measured = ", ".join(f"{what.replace('_', ' ')} {number:g}"
                          for what, number in figures["figures"].items())
@@ -121,14 +124,14 @@ def _soak(figures: dict | None) -> str:
 def _fuzzed(run: Endings, folder: Path) -> str:
     lines = []
     for name, what in (("images", "damaged pictures"), ("imports", "damaged files")):
-        figures = reports.read(name, folder)
-        if figures is None:
-            lines.append(f"- {what}: not run.")
-            continue
-        ends = ", ".join(f"{outcome} {number:,}" for outcome, number in figures["outcomes"].items())
-        lines.append(f"- {figures['date']}: {figures['count']:,} {what}, {figures['faults']} "
-                     f"faults; {ends}; slowest {figures['slowest_seconds']:.2f} s, largest "
-                     f"{figures['largest_megabytes']:.0f} MB.")
+        found = _found(name, folder)
+        lines += [f"- {what}: not run."] * (not found)
+        for figures in found:
+            ends = ", ".join(f"{outcome} {number:,}"
+                             for outcome, number in figures["outcomes"].items())
+            lines.append(f"- {figures['date']}: {figures['count']:,} {what}, {figures['faults']} "
+                         f"faults; {ends}; slowest {figures['slowest_seconds']:.2f} s, largest "
+                         f"{figures['largest_megabytes']:.0f} MB.")
     files: dict[str, Counter[str]] = defaultdict(Counter)
     for test in property_tests():
         files[test.partition("::")[0]] += run.get(test, Counter({"skipped": 1}))
@@ -139,13 +142,17 @@ def _fuzzed(run: Endings, folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _guards(figures: dict | None) -> str:
-    if figures is None:
+def _guards(found: list[dict]) -> str:
+    if not found:
         return "Not run.\n"
-    lines = [f"{figures['date']}: each was taken out of a copy of the tree, and its tests run "
-             "(`python -m tests.mutations`).\n", "| without | fails |", "|---|---|"]
-    lines += [f"| {each['guard']} | {'`' + each['failed'] + '`' if each['failed'] else 'nothing'} |"
-              for each in figures["guards"]]
+    lines = ["Each was taken out of a copy of the tree, and its tests run "
+             "(`python -m tests.mutations`).\n", "| without | fails | on |", "|---|---|---|"]
+    # The shorter form tries some of the same: what was tried last counts.
+    last = {each["guard"]: (each["failed"], figures["date"])
+            for figures in sorted(found, key=lambda figures: figures["date"])
+            for each in figures["guards"]}
+    lines += [f"| {guard} | {f'`{failed}`' if failed else 'nothing'} | {day} |"
+              for guard, (failed, day) in last.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -11,5 +11,5 @@ def test_a_guard_that_is_gone_is_missed():
     chosen = [mutation for mutation in MUTATIONS if mutation.guard in NAMED]
     assert len(chosen) == len(NAMED)
     outcomes = check(chosen)
-    keep(outcomes)
+    keep(outcomes, "mutations-short")
     assert [outcome.guard for outcome in outcomes if not outcome.failed] == []
