@@ -90,7 +90,7 @@ def _median(measure: Median | None, form: str = "{:,.2f}") -> str:
     if measure is None:
         return "–"
     written = form.format(measure.value)
-    if measure.low is None or measure.high is None:
+    if measure.low is None or measure.low == measure.value == measure.high:
         return written
     return f"{written} ({form.format(measure.low)}–{form.format(measure.high)})"
 
@@ -132,19 +132,14 @@ def _show_judge(results: Results) -> None:
 def _show_plots(results: Results) -> None:
     summaries = results.summaries
     with st.expander(_("Plots"), expanded=True):
-        for column, (title, measure) in zip(st.columns(3), (
-            (_("Quality"), lambda summary: summary.quality),
-            (_("Seconds a reply (median)"), lambda summary: summary.total_seconds),
-            (_("US dollars a row (median)"), lambda summary: summary.usd),
-        ), strict=True):
-            with column:
-                _show_intervals(title, summaries, measure)
-        left, right = st.columns(2)
-        with left:
-            _show_pareto(results, _("Seconds a reply (median)"),
-                         lambda summary: summary.total_seconds)
-        with right:
-            _show_pareto(results, _("US dollars a row (median)"), lambda summary: summary.usd)
+        costs = [(_("Seconds a reply (median)"), lambda summary: summary.total_seconds)]
+        if any(summary.usd and summary.usd.value for summary in summaries):
+            costs.append((_("US dollars a row (median)"), lambda summary: summary.usd))
+        _show_intervals(_("Quality"), summaries, lambda summary: summary.quality)
+        for title, measure in costs:
+            _show_intervals(title, summaries, measure)
+        for title, measure in costs:
+            _show_pareto(results, title, measure)
 
 
 def _show_intervals(title: str, summaries: Iterable[Summary],
@@ -156,7 +151,7 @@ def _show_intervals(title: str, summaries: Iterable[Summary],
     if not points:
         return
     base = alt.Chart(pd.DataFrame(points)).encode(
-        y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=160)))
+        y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)))
     x = alt.X("value:Q", title=title, scale=alt.Scale(zero=True))
     chart = base.mark_rule().encode(x=alt.X("low:Q", title=title), x2="high:Q") + \
         base.mark_point(filled=True, size=80).encode(x=x)
@@ -194,7 +189,8 @@ def _show_pareto(results: Results, title: str,
         + base.mark_rule().encode(x="low:Q", x2="high:Q", y=y)
         + base.mark_point(filled=True, size=90, opacity=1).encode(
             x=alt.X("cost:Q", title=title), y=y,
-            shape=alt.Shape("name:N", title=None, legend=alt.Legend(orient="top", labelLimit=300)),
+            shape=alt.Shape("name:N", title=None,
+                            legend=alt.Legend(orient="top", columns=1, labelLimit=600)),
             color=alt.Color("name:N", title=None)))
     names = ", ".join(legible(summary.name) for summary in results.pareto(cost))
     st.altair_chart(chart, height=320, alt=_("Quality and {cost}. Beaten by no other in both: "
@@ -223,8 +219,12 @@ def _show_rows(results: Results) -> None:
     if not shown:
         return
     shown = shown[:SHOWN_ROWS]
+    cells = pd.DataFrame([_cells(row) for row in shown])
+    # What is the same everywhere would only take the answers' room.
+    hidden = [name for name, plainly in ((_("Kind of task"), ""), (_("Run"), 1))
+              if (cells[name] == plainly).all()]
     chosen = st.dataframe(
-        pd.DataFrame([_cells(row) for row in shown]), hide_index=True, height=420,
+        cells.drop(columns=hidden), hide_index=True, height=420,
         on_select="rerun", selection_mode="single-row", key=f"rows-{words}-{only}",
         alt=_("Every row: the prompt, the model, its answer, and what the checks found."))
     for place in chosen["selection"]["rows"]:
@@ -250,8 +250,9 @@ def _cells(row: dict) -> dict:
     return {
         _("No."): row["prompt_number"], _("Kind of task"): _cell(row["tag"]),
         _("Prompt"): _cell(row["prompt"]), _("Model"): _cell(row["contender"]),
-        _("Run"): row["run"], _("Answer"): _cell(row["answer"] or row["error"] or ""),
+        _("Run"): row["run"],
         _("Checks"): {True: _("passed"), False: _("not passed"), None: "–"}[row["passed"]],
+        _("Answer"): _cell(row["answer"] or row["error"] or ""),
         _("Score"): row["score"], _("Seconds"): row["total_seconds"],
         _("Tokens out"): row["output_tokens"], _("Cost, US$"): row["usd"],
         _("Ending"): _(_ENDINGS.get(row["ending"], row["ending"])),

@@ -28,6 +28,9 @@ from llm.providers import create_chat_model
 
 _CHOSEN, _TOLD, _FILE = "evaluation", "evaluation-told", "evaluation-file"
 
+_NEW = ""
+"""The choice of none. Streamlit draws None as a box in which nothing is chosen yet."""
+
 _STATES = {
     State.READY: "about to start", State.RUNNING: "running", State.PAUSED: "paused",
     State.FINISHED: "finished", State.CANCELLED: "cancelled", State.INCOMPLETE: "not finished",
@@ -49,11 +52,11 @@ def pick_run() -> str | None:
     if _CHOSEN not in st.session_state and st.query_params.get("run") in kept:
         st.session_state[_CHOSEN] = st.query_params["run"]
     if st.session_state.get(_CHOSEN) not in kept:
-        st.session_state[_CHOSEN] = None
+        st.session_state[_CHOSEN] = _NEW
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
-            _("Evaluation"), [None, *kept], key=_CHOSEN, persist_state="session",
-            format_func=lambda run: _("A new one") if run is None else _name(kept[run]))
+            _("Evaluation"), [_NEW, *kept], key=_CHOSEN, persist_state="session",
+            format_func=lambda run: _("A new one") if run == _NEW else _name(kept[run]))
         with st.popover(_("Open results"), icon=":material/file_open:"):
             st.file_uploader(
                 _("results.jsonl or journal.jsonl of an evaluation"), ["jsonl"], key=_FILE,
@@ -62,10 +65,10 @@ def pick_run() -> str | None:
                        "left to run can be run here."))
     if told := st.session_state.pop(_TOLD, None):
         st.error(plain(told))
-    if chosen is None:
+    if chosen == _NEW:
         st.query_params.pop("run", None)
-    else:
-        st.query_params["run"] = chosen
+        return None
+    st.query_params["run"] = chosen
     return chosen
 
 
@@ -158,7 +161,7 @@ def _draw(progress: Progress) -> None:
         done=f"{progress.done:,}", total=f"{progress.total:,}", state=_(_STATES[progress.state]))]
     if progress.failed:
         said.append(_("{count} failed").format(count=f"{progress.failed:,}"))
-    if progress.usd or progress.max_usd is not None:
+    if progress.usd:
         spent = _("${usd} spent").format(usd=f"{progress.usd:.4f}")
         if progress.max_usd is not None:
             spent = _("${usd} of ${most} spent").format(usd=f"{progress.usd:.4f}",

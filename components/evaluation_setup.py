@@ -46,6 +46,8 @@ _FORMS: dict[Form, str] = {"text": "A prompt on each line", "csv": "CSV with a h
                            "jsonl": "JSON Lines"}
 _CHECKS = {"contains": "contains", "equals": "equals", "regex": "matches the pattern",
            "json_schema": "is JSON that fits the schema"}
+_NONE = ""
+"""The choice of none. Streamlit draws None as a box in which nothing is chosen yet."""
 _CHECK: TypeAdapter[Check] = TypeAdapter(Check)
 _ESTIMATE = "evaluation-estimate"
 
@@ -129,10 +131,10 @@ def _extra_check() -> Check | None:
     """A check that every answer gets beside the set's own."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(
-            _("Check every answer too"), [None, *_CHECKS], key="extra-check", width=280,
-            format_func=lambda kind: _("no further check") if kind is None
+            _("Check every answer too"), [_NONE, *_CHECKS], key="extra-check", width=280,
+            format_func=lambda kind: _("no further check") if kind == _NONE
             else _("that it {does}").format(does=_(_CHECKS[kind])), persist_state="session")
-        if kind is None:
+        if kind == _NONE:
             return None
         wanted = st.text_input(_("What"), key="extra-check-text", persist_state="session")
     if not wanted.strip():
@@ -164,7 +166,7 @@ def _as_table(chosen: PromptSet) -> pd.DataFrame:
 def choose_models(chosen: PromptSet) -> Plan | None:
     """Draw the choice of models, settings, runs and judge. None until a model is chosen."""
     st.subheader(_("Models"))
-    specs = {spec.id: spec for spec in session.models() if spec.provider != "reader"}
+    specs = {spec.id: spec for spec in session.models() if spec.is_language_model}
     models = st.multiselect(
         _("Models to compare"), list(specs), list(specs)[:1], key="evaluated", max_selections=20,
         format_func=lambda model: option_label(specs[model]), persist_state="session")
@@ -189,11 +191,11 @@ def choose_models(chosen: PromptSet) -> Plan | None:
         seed = st.number_input(_("Seed"), 0, 2**31 - 1, None, key="evaluated-seed",
                                placeholder=_("random"), persist_state="session")
     judge = st.selectbox(
-        _("Judge"), [None, *specs], key="evaluated-judge", persist_state="session",
-        format_func=lambda model: _("none: the checks alone") if model is None
+        _("Judge"), [_NONE, *specs], key="evaluated-judge", persist_state="session",
+        format_func=lambda model: _("none: the checks alone") if model == _NONE
         else option_label(specs[model]),
         help=_("A model that compares the answers two by two. Each pair is put to it in both "
-               "orders: where it contradicts itself, that is a tie."))
+               "orders: where it contradicts itself, that is a tie.")) or None
     if judge in models:
         st.caption(_("A judge that takes part tends to prefer its own answers."))
     if judge and len(models) * max(1, len(temperatures)) < 2:
