@@ -123,7 +123,7 @@ def _show_plot(title: str, scores: Sequence[Score], measured: Sequence[Measured]
     bars = alt.Chart(pd.DataFrame(middle)).encode(y=y)
     chart = (
         bars.mark_bar(height=16, opacity=0.25).encode(
-            x=alt.X("low:Q", title=title, scale=alt.Scale(zero=True)), x2="high:Q")
+            x=alt.X("low:Q", title=None, scale=alt.Scale(zero=True)), x2="high:Q")
         + alt.Chart(pd.DataFrame(dots)).mark_point(size=40).encode(x="value:Q", y=y)
         + bars.mark_tick(thickness=3, height=24).encode(x="median:Q"))
     said = "; ".join(f"{point['name']}: {point['median']:.3g} ({point['low']:.3g} – "

@@ -110,7 +110,7 @@ def _show_prompt(reply: Reply, spec: ModelSpec | None, *, key: str) -> None:
 def _why_no_prompt(reply: Reply, spec: ModelSpec | None) -> str:
     if spec is None:
         return _("This model is no longer in the list, so its chat template is not known.")
-    if spec.provider == "reader":
+    if not spec.is_language_model:
         return _("This is no language model: it reads no prompt.")
     if not spec.open:
         return _("How a closed model lays the messages out for itself is **not public**. Its "

@@ -92,7 +92,10 @@ def _pick(reply: Reply, *, key: str) -> Exchange | None:
     """The exchange to show: of several the last, unless another is chosen."""
     count = len(reply.exchanges)
     if not count:
-        st.caption(not_kept())
+        # A reply with its chain ran in this process: nothing of it was lost.
+        st.caption(not_kept() if reply.chain is None else _(
+            "Nothing went over HTTP: this model is a part of Parley, or the reply ended before "
+            "anything was sent."))
         return None
     if count == 1:
         return reply.exchanges[0]
