@@ -50,6 +50,8 @@ MEGABYTES_WARM = 350
 """What the app takes in any case once it has shown every kind of page."""
 SESSIONS_KEPT = 128
 """Streamlit keeps so many sessions of closed tabs for two minutes, each with an event loop."""
+LOOPS_OF_ITS_OWN = 10
+"""The server's, the replies', the evaluations', and those of the last tabs as they close."""
 FILES_LEFT = 40
 """Open files that the app may have once everybody has left, beyond those at its start, less
 those of the event loops: a database's connections, its engine's, threads'."""
@@ -159,7 +161,7 @@ def _count_files(outcome: Soak, process: psutil.Process, when: str) -> None:
 
 def _keeps_files(figures: dict[str, float]) -> bool:
     return (figures["files_at_end"] > figures["files_at_start"] + FILES_LEFT
-            or figures["loops_at_end"] > figures["loops_at_start"] + SESSIONS_KEPT)
+            or figures["loops_at_end"] > LOOPS_OF_ITS_OWN + SESSIONS_KEPT)
 
 
 async def _kill_the_model(outcome: Soak, model: _Model, ends: float,
