@@ -9,10 +9,12 @@ from streamlit.testing.v1 import AppTest
 
 from llm import paths
 from llm.errors import StorageError
+from llm.transcript import Transcript
 from storage import Store
 from tests.app import ROOT
 from tests.pages import test_stages
 from tests.pages.test_stages import ask, button
+from tests.transcripts import picture
 
 ADA, EVE = "browser:ada", "browser:eve"
 
@@ -105,6 +107,14 @@ def test_what_two_tabs_say_in_one_conversation_stands_side_by_side(store):
     assert "You said Three." in words(page) and "2 of 2" in words(page)
     click(page, "Earlier version")
     assert "You said Two." in words(page) and "1 of 2" in words(page)
+
+
+def test_a_picture_is_there_again_with_its_message(store):
+    chat = Transcript(stage="chatbot")
+    store.save_turn(ADA, chat, chat.append("human", "What is this?", pictures=[picture()]))
+    store.put_record(ADA, "last shown", "chatbot", chat.id)
+    page = visit()
+    assert "Sent as 8 × 8" in words(page) and len(page.get("image")) == 1
 
 
 # ── When it cannot be kept ───────────────────────────────────────────────────────────
