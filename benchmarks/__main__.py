@@ -17,21 +17,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import (
     chain,
     engines,
+    long_chats,
     machine,
     page,
     pictures,
     quality,
     race,
     report,
+    sessions,
     start,
     storage,
 )
@@ -56,6 +59,8 @@ GROUPS: dict[str, Group] = {
                           engines.transformers_rows),
     "quality": Group("What each way does to the answers", quality.measure, slow=True),
     "race": Group("A race of two models elsewhere", race.measure),
+    "long": Group("Long conversations and long replies", long_chats.measure),
+    "sessions": Group("Many people at once", sessions.measure),
     "pictures": Group("From a picture to what is found in it", pictures.rows),
     "storage": Group("Conversations that last", storage.rows),
 }
@@ -64,6 +69,8 @@ GROUPS: dict[str, Group] = {
 
 def main(arguments: list[str]) -> None:
     asked = _parser().parse_args(arguments)
+    # Ended in order, as by Ctrl-C: servers and browsers that were started go too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = Options(asked.repeats, asked.quick)
     results = report.from_json(Path(asked.start_from).read_text("utf-8")) \
         if asked.start_from else {}
@@ -74,8 +81,11 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="parley-benchmarks-") as folder:
         os.environ["PARLEY_HOME"] = str(Path(folder) / "home")
         for name in names:
-            results[name] = _measured(name, options)
-            print("\n".join(report.table_lines(name, results[name])), file=out, flush=True)
+            print(f"── {name}", file=out, flush=True)
+            results[name] = []
+            for found in _measured(name, options):
+                results[name].append(found)
+                print(report.table_line(found), file=out, flush=True)
         local_engines.shutdown()
     results = {name: results[name] for name in GROUPS if name in results}
     written = report.as_json(described, results)
@@ -90,15 +100,12 @@ def main(arguments: list[str]) -> None:
         report.DATA.write_text(written + "\n", "utf-8")
 
 
-def _measured(name: str, options: Options) -> list[Row]:
+def _measured(name: str, options: Options) -> Iterator[Row]:
     """The group's rows. What fails is said in a row, and keeps nothing else from being measured."""
-    rows: list[Row] = []
     try:
-        for found in GROUPS[name].measure(options):
-            rows.append(found)
+        yield from GROUPS[name].measure(options)
     except Exception as error:
-        rows.append(could_not(name, error))
-    return rows
+        yield could_not(name, error)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -62,7 +62,7 @@ def measure(options: Options) -> Iterable[Row]:
             try:
                 with start() as way:
                     answers = list(_answers(way, prompts))
-            except (RuntimeError, OSError, TimeoutError) as error:
+            except Exception as error:
                 yield could_not(name, error)
                 continue
             yield from _told(name, answers, wanted, ask(prompts=prompts, answers=answers), expected,

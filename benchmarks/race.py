@@ -24,7 +24,7 @@ SLOW, FAST = 40, 60
 
 
 def measure(options: Options) -> Iterable[Row]:
-    tokens = options.sized(200, 40)
+    tokens = options.sized(120, 40)
     alone: list[float] = []
     together: list[float] = []
     with ExitStack() as running:

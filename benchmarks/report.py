@@ -32,14 +32,11 @@ def verdict(found: Row) -> str:
     return "" if found.met is None else "met" if found.met else "MISSED"
 
 
-def table_lines(group: str, rows: list[Row]) -> list[str]:
+def table_line(found: Row) -> str:
     """For a terminal."""
-    lines = [f"── {group}"]
-    for found in rows:
-        spread = f"{figure(found.spread[0])} … {figure(found.spread[1])}" if found.spread else ""
-        lines.append(f"{found.name[:70]:70} {figure(found.median, found.unit):>16}  {spread:19} "
-                     f"{found.goal or '':15} {verdict(found):7}{found.note}".rstrip())
-    return lines
+    spread = f"{figure(found.spread[0])} … {figure(found.spread[1])}" if found.spread else ""
+    return (f"{found.name[:70]:70} {figure(found.median, found.unit):>16}  {spread:19} "
+            f"{found.goal or '':15} {verdict(found):7}{found.note}").rstrip()
 
 
 def as_json(machine: dict[str, Any], results: Results) -> str:
@@ -87,7 +84,8 @@ def as_page(machine: dict[str, Any], results: Results, titles: dict[str, str]) -
         if said := notes.get("about", {}).get(group):
             lines += ["", said.strip()]
     if tried := notes.get("tried"):
-        lines += ["", "## What was tried", "", tried.strip()]
+        lines += ["", "## What was tried", ""]
+        lines += [f"- **{what}.** {came.strip()}" for what, came in tried.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -108,7 +108,7 @@ def transformers_serve() -> Iterator[Way]:
     command = [str(Path(sys.executable).with_name("transformers")), "serve", model, "--host",
                "127.0.0.1", "--port", str(port), "--dtype", "bfloat16", "--continuous-batching",
                *CACHE_BLOCKS]
-    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", "", model)
+    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", "any", model)
     with _process(command, talks=False) as process:
         until(lambda: _is_up(process, endpoint), "transformers serve answers", every=0.2)
         yield over_http(endpoint, _size(folder()))

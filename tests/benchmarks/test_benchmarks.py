@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import jsonschema
 import pytest
 
-from benchmarks import report
+from benchmarks import engines, machine, report, ways
+from benchmarks.asking import Timing
 from benchmarks.rows import Options, could_not, in_turn, ratio, row
 from tests.app import ROOT, clean_environment
 
@@ -107,3 +109,40 @@ def test_the_app_is_started_and_asked_in_a_real_browser(tmp_path):
     by_name = {found["name"]: found["median"] for found in rows}
     assert (by_name["from the command to the page being usable"]
             < by_name["from the command to the first word of an answer"])
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+def test_races_long_chats_and_many_people_are_measured_at_models_of_known_rate(tmp_path):
+    file = tmp_path / "results.json"
+    done = run("--only", "race", "long", "sessions", "--quick", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(file.read_text("utf-8"))["rows"]
+    assert all(found["median"] is not None for found in rows), rows
+    by_name = {found["name"]: found["median"] for found in rows}
+    assert by_name["5 streaming at once: replies that did not come whole"] == 0
+    assert by_name["5 streaming at once: that over the ideal"] >= 0.95  # nothing outruns the model
+    assert by_name["a rerun with 100 messages: sent to the browser"] > 1
+    assert by_name["a race of both: last word on the page"] >= 0.95  # 40 words, 40 a second
+
+
+def test_ways_to_run_the_weights_are_held_against_each_other(monkeypatch):
+    def way(rate: float, size: int) -> ways.Way:
+        return ways.Way(lambda messages, tokens: Timing(
+            first=len(messages) / rate, total=(len(messages) + tokens - 1) / rate, tokens=tokens,
+            prompt_tokens=len(str(messages)), text="The first."), size)
+
+    def broken():
+        raise FileNotFoundError("no weights")
+
+    monkeypatch.setattr(engines, "WAYS", {
+        "built-in": lambda: nullcontext(way(100.0, 270_000_000)),
+        "llama.cpp Q4_1": lambda: nullcontext(way(80.0, 98_000_000)), "tutorial": broken})
+    monkeypatch.setattr(machine, "read_gigabytes_per_second", lambda megabytes: 45.0)
+    rows = {found.name: found for found in engines.measure(Options(quick=True))}
+    assert rows["rate: built-in / llama.cpp Q4_1"].median == pytest.approx(1.25)
+    assert rows["built-in: rate as a share of what memory allows"].median == pytest.approx(0.6)
+    assert rows["built-in: rate as a share of what memory allows"].met is False
+    assert rows["built-in: first token of the next question on it"].median == pytest.approx(0.03)
+    assert rows["tutorial"].note == "not measured: FileNotFoundError: no weights"
