@@ -102,16 +102,20 @@ def cast(rng, strengths, count):
     return votes
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("count", [
-    40, pytest.param(200, marks=pytest.mark.slow), pytest.param(800, marks=pytest.mark.slow)])
-def test_known_strengths_lie_within_their_intervals_at_the_stated_rate(count):
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("count", "tables"), [
+    (40, 20), pytest.param(200, 80, marks=pytest.mark.slow),
+    pytest.param(800, 80, marks=pytest.mark.slow)])
+def test_known_strengths_lie_within_their_intervals_at_the_stated_rate(
+        count, tables, monkeypatch: pytest.MonkeyPatch):
+    # Fewer rounds make an interval's ends less smooth, and no wider.
+    monkeypatch.setattr("llm.standings.RESAMPLES", 250)
     strengths = {"a": 4.0, "b": 2.0, "c": 1.0, "d": 0.5}
     mean = math.prod(strengths.values()) ** (1 / 4)
     rng = np.random.default_rng(20)
     hits = {"strength": 0, "rate": 0}
     tries = {"strength": 0, "rate": 0}
-    for seed in range(30 if count < 100 else 150):
+    for seed in range(tables):
         table = standings(cast(rng, strengths, count), catalog=[], seed=seed)
         for model in table.models:
             if model.strength is not None:
@@ -122,7 +126,7 @@ def test_known_strengths_lie_within_their_intervals_at_the_stated_rate(count):
             true = strengths[pair.left] / (strengths[pair.left] + strengths[pair.right])
             hits["rate"] += pair.record.rate.low <= true <= pair.record.rate.high
             tries["rate"] += 1
-    assert tries["strength"] > 90
+    assert tries["strength"] >= 3 * tables
     # 95% is stated. The intervals of one table hang together, hence the fourth of the tries.
     for figure in hits:
         few = binomtest(round(hits[figure] / 4), round(tries[figure] / 4), 0.95, "less")
