@@ -197,9 +197,6 @@ async def _life(outcome: Soak, url: str, number: int, ends: float, seed: int) ->
             except PageFailed as error:
                 outcome.wrong.append(str(error))
                 person.page = ""
-            except TimeoutError:
-                outcome.wrong.append(f"{tag} heard nothing for a long time after {act.__name__}")
-                person.page = ""
             asked += 1
             strangers = set(TAG.findall(person.words)) - {tag}
             if strangers:
@@ -233,8 +230,9 @@ def _has_begun(person: Person, question: str) -> bool:
 async def _stop(outcome: Soak, person: Person, question: str) -> None:
     if person.page != "memory":
         await person.open("memory")
-    await person.ask(f"{question} hello", until=lambda: _has_begun(person, question))
-    if not await person.press("Stop"):
+    await person.ask(f"{question} hello", until=lambda: (
+        _has_begun(person, question) and person.button("Stop") is not None))
+    if not await person.press("Stop"):  # it was over sooner
         _note(outcome, person, question)
 
 

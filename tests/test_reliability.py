@@ -34,9 +34,9 @@ def test_the_page_says_what_passed_what_failed_and_what_was_not_run(tmp_path):
     half = run["tests/llm/test_images.py::test_half_a_picture_is_refused_as_damaged"]
     assert half == Counter(passed=1, failed=1)
     text = reliability.page(run, tmp_path)
-    assert "under a picture's name | 3 | 1 failed |" in text
+    assert "under a picture's name | 3 | 1 failed, 2 not run |" in text
     assert "A ZIP or a page behind it | 1 | all |" in text
-    assert "A dropped WebSocket | 0 | not run |" in text
+    assert "A dropped WebSocket | 0 | 1 not run |" in text
     assert "## Load and chaos\n\nNot run." in text
 
 

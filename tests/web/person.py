@@ -18,6 +18,7 @@ from typing import Self
 
 import httpx2
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Button_pb2 import Button
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.RootContainer_pb2 import RootContainer
@@ -28,11 +29,11 @@ from web.owner import COOKIE
 
 XSRF = "_streamlit_xsrf"
 PATIENCE = 120.0
-"""Seconds without a word from the app, after which it counts as gone."""
+"""Seconds without a word from the app, after which the page has failed."""
 
 
 class PageFailed(AssertionError):
-    """The page showed an exception."""
+    """The page showed an exception, or fell silent."""
 
 
 class Person:
@@ -116,11 +117,17 @@ class Person:
 
     async def press(self, label: str) -> bool:
         """Press the button of this label; False if there is none."""
-        for element in self._elements.values():
-            if element.WhichOneof("type") == "button" and element.button.label == label:
-                await self.run(WidgetState(id=element.button.id, trigger_value=True), *self._files)
-                return True
-        return False
+        button = self.button(label)
+        if button is None:
+            return False
+        await self.run(WidgetState(id=button.id, trigger_value=True), *self._files)
+        return True
+
+    def button(self, label: str) -> Button | None:
+        """The button of this label."""
+        return next((element.button for element in self._elements.values()
+                     if element.WhichOneof("type") == "button" and element.button.label == label),
+                    None)
 
     async def upload(self, name: str, data: bytes) -> None:
         """Put a file into the page's uploader."""
@@ -158,7 +165,11 @@ class Person:
         raise PageFailed(f"{self.tag} finds no {kind} on the page {self.page!r}: {self.words}")
 
     async def _next(self) -> ForwardMsg:
-        return ForwardMsg.FromString(await asyncio.wait_for(self._socket.recv(), PATIENCE))
+        try:
+            data = await asyncio.wait_for(self._socket.recv(), PATIENCE)
+        except TimeoutError:
+            raise PageFailed(f"{self.tag} hears nothing any more on {self.page!r}") from None
+        return ForwardMsg.FromString(data)
 
     async def _read(self, until: Callable[[], bool] | None) -> None:
         has_begun = False  # What still comes of the run before is not what was asked for.
