@@ -184,7 +184,7 @@ def _show_question(chat: Transcript, turn: Turn) -> None:
     editing = f"editing-{turn.id}"
     if not st.session_state.get(editing):
         show_text(turn.content, by_person=True)
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             pick_version(chat, turn, partial(_show_version, chat))
             st.button(_("Edit"), key=f"edit-{turn.id}", icon=":material/edit:", type="tertiary",
                       on_click=st.session_state.__setitem__, args=(editing, True))
@@ -207,7 +207,7 @@ def _show_answer(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], No
     with text:
         show_reply(reply, key=turn.id)
     stop.empty()
-    with actions.container(horizontal=True):
+    with actions.container(horizontal=True, vertical_alignment="center"):
         pick_version(chat, turn, partial(_show_version, chat))
         st.button(_("Try again"), key=f"again-{turn.id}", icon=":material/refresh:",
                   type="tertiary", on_click=_ask_again, args=(chat, turn))
@@ -235,7 +235,7 @@ def pick_version(chat: Transcript, turn: Turn, show: Callable[[Turn], None]) -> 
                               (_("Later version"), +1, "chevron_right")):
         there = 0 <= number + step < len(versions)
         if step > 0:
-            st.caption(_("{n} of {m}").format(n=number + 1, m=len(versions)))
+            st.caption(_("{n} of {m}").format(n=number + 1, m=len(versions)), width="content")
         st.button(label, key=f"version-{step}-{turn.id}", icon=f":material/{icon}:",
                   type="tertiary", disabled=not there, on_click=show,
                   args=(versions[number + step] if there else turn,))

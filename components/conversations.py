@@ -58,17 +58,25 @@ def pick_conversation(stage: str) -> Transcript:
                       args=(_begin, stage))
             if chat.turns:
                 _draw_actions(chat)
-        if chat.turns and not kept.is_kept(chat):
-            st.caption(_("This conversation is not kept: something was said in it while nothing "
-                         "was to be."))
-        _draw_notice()
-        _draw_list(stage, chat)
+        # In containers that are always there: what is open below them stays open when one fills.
+        with st.container():
+            if chat.turns and not kept.is_kept(chat):
+                st.caption(_("This conversation is not kept: something was said in it while "
+                             "nothing was to be."))
+            _draw_notice()
+        with st.container():
+            _draw_list(stage, chat)
         with st.expander(_("What is kept"), icon=":material/shield_person:"):
             _draw_keeping()
     return chat
 
 
 # ── The list ─────────────────────────────────────────────────────────────────────────
+
+
+_ROWS_TO_THE_LEFT = """<style>
+[class*="st-key-open-"] :is(button, button > *) {justify-content: start; text-align: start}
+</style>"""
 
 
 def _draw_list(stage: str, chat: Transcript) -> None:
@@ -83,6 +91,7 @@ def _draw_list(stage: str, chat: Transcript) -> None:
         return
     if damage:
         st.warning(damage, icon=":material/save:")
+    st.html(_ROWS_TO_THE_LEFT)
     for summary in found[:shown]:
         _draw_row(stage, summary, is_shown=summary.id == chat.id)
     if words and not found:
