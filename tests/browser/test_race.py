@@ -16,6 +16,7 @@ from llm.catalog import get_model
 from llm.local_engines import Engine, Limits, Pool
 from llm.votes import import_votes
 from tests.app import RunningApp, wait_until
+from tests.servers.gated import gated
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -50,9 +51,13 @@ def open_race(page: Page, race_app: RunningApp, complaints: list[str]) -> Callab
     def open_it(*more: str) -> None:
         page.goto("&".join([f"{race_app.url}/compare?model={HERE}&model={THERE}", *more]))
         expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible(timeout=60_000)
-        # Streamlit first asks for its health below the page's own address.
-        complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
+        forgive_the_health_check(complaints)
     return open_it
+
+
+def forgive_the_health_check(complaints: list[str]) -> None:
+    """Streamlit first asks for its health below the page's own address."""
+    complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
 
 
 def say(page: Page, text: str) -> None:
@@ -109,7 +114,8 @@ def wait_until_both_stream(page: Page) -> None:
                "both texts grow", seconds=60)
 
 
-def test_both_stream_at_once_one_is_stopped_and_the_other_finishes(page: Page, open_race):
+def test_both_stream_at_once_one_is_stopped_and_the_other_finishes(page: Page, open_race,
+                                                                   complaints):
     open_race("max_tokens=300")
     say(page, LONG)
     wait_until_both_stream(page)
@@ -124,7 +130,7 @@ def test_both_stream_at_once_one_is_stopped_and_the_other_finishes(page: Page, o
     wait_until_at_rest(page)
     expect(page.get_by_text("Time to first token")).to_be_visible()
 
-    # Away and back: every pane is as it was.
+    # Away and back, and a reload: every pane is as it was.
     shown = [answer.inner_text() for answer in answers(page)]
     page.get_by_role("link", name="Models").click()
     expect(page.get_by_role("heading", name="Models")).to_be_visible()
@@ -132,6 +138,36 @@ def test_both_stream_at_once_one_is_stopped_and_the_other_finishes(page: Page, o
     wait_until_at_rest(page)
     expect(page.get_by_text("Time to first token")).to_be_visible(timeout=30_000)
     assert [answer.inner_text() for answer in answers(page)] == shown
+    page.reload()
+    expect(page.get_by_text("Time to first token")).to_be_visible(timeout=60_000)
+    wait_until_at_rest(page)
+    assert [answer.inner_text() for answer in answers(page)] == shown
+    forgive_the_health_check(complaints)
+
+
+def test_a_reload_in_mid_reply_finds_both_answers_under_way_and_asks_nobody_again(
+        page: Page, own_app, tmp_path, complaints):
+    with gated() as server:
+        catalog = tmp_path / "models.toml"
+        catalog.write_text("\n".join(
+            f'[[model]]\nid = "{name}"\nlabel = "{name}"\nprovider = "openai"\nmodel = "{name}"\n'
+            f'base_url = "{server.base_url}"\nopen = true\n' for name in ("one", "two")))
+        app = own_app(env={"PARLEY_MODELS": str(catalog)})
+        page.goto(f"{app.url}/compare?model=one&model=two")
+        say(page, "Wait for the reload")
+        for answer in answers(page):
+            expect(answer.get_by_text("Begun with Wait for the reload")).to_be_visible()
+        page.reload()
+        for letter in "AB":
+            expect(page.get_by_role("button", name=f"Stop {letter}")).to_be_visible(timeout=60_000)
+        for answer in answers(page):
+            expect(answer.get_by_text("Begun with Wait for the reload")).to_be_visible()
+        server.gate.set()
+        for answer in answers(page):
+            expect(answer.get_by_text("Begun with Wait for the reload, ended.")).to_be_visible()
+        expect(page.get_by_text("Time to first token")).to_be_visible(timeout=30_000)
+        assert server.questions() == ["Wait for the reload"] * 2
+    forgive_the_health_check(complaints)
 
 
 def test_one_is_killed_in_mid_reply_and_the_other_finishes(page: Page, open_race, engine: Engine):
