@@ -90,7 +90,7 @@ def find_template(spec: ModelSpec) -> ChatTemplate | None:
 
 def read_tokens(spec: ModelSpec, prompt: str) -> list[Token] | None:
     """The tokens of a filled template; None where the model's tokenizer is no file here."""
-    tokenizer = tokenizer_of(spec)
+    tokenizer = tokenizer_of(spec, at_once=True)
     if tokenizer is None:
         return None
     special = {number for number, token in tokenizer.get_added_tokens_decoder().items()

@@ -86,10 +86,14 @@ def _count_picture(spec: ModelSpec, block: dict[str, Any]) -> int:
         return estimate_image_tokens(image, spec.image_tokens)
 
 
-def tokenizer_of(spec: ModelSpec) -> Tokenizer | None:
-    """The model's own tokenizer, or None where it is not on this machine as a file."""
+def tokenizer_of(spec: ModelSpec, *, at_once: bool = False) -> Tokenizer | None:
+    """The model's own tokenizer, or None where it is not on this machine as a file.
+
+    `at_once`: one that has only just come is found too, and the look takes its time.
+    """
     if spec not in _tokenizers:
-        tokenizer = _look_for_tokenizer(spec, int(time.monotonic() // LOOK_AGAIN_SECONDS))
+        tokenizer = _look_for_tokenizer.__wrapped__(spec, 0) if at_once else \
+            _look_for_tokenizer(spec, int(time.monotonic() // LOOK_AGAIN_SECONDS))
         if tokenizer is None:
             return None
         _tokenizers[spec] = tokenizer
