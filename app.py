@@ -7,6 +7,11 @@
     FORWARDED_ALLOW_IPS      proxies whose word on TLS counts; else those on this machine
 """
 
+# ruff: noqa: E402
+import gc
+
+gc.disable()  # while modules load: see web.warm_up
+
 import asyncio
 import logging
 import os
@@ -22,7 +27,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from llm import evaluation_runs, local_engines, paths
 from llm.catalog import get_model, list_models
 from llm.errors import CatalogError
-from web import logs
+from web import logs, warm_up
 from web.headers import SecurityHeaders, inline_script_hashes
 from web.origins import OwnOriginOnly
 from web.owner import OwnerCookie
@@ -39,6 +44,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     if "HF_HUB_DISABLE_TELEMETRY" not in os.environ:
         hub_settings.HF_HUB_DISABLE_TELEMETRY = True
     start_default_engine()
+    warm_up.start()
     try:
         yield
     finally:
@@ -79,3 +85,5 @@ PagesManager.uses_pages_directory = False
 
 app = st.App("navigation.py", lifespan=lifespan, middleware=MIDDLEWARE,
              on_script_error=lambda error: log.error("A page failed", exc_info=error))
+
+gc.enable()

@@ -16,10 +16,17 @@ from components.text import StreamingText
 from llm.replies import Reply
 
 FLUSHES_PER_SECOND = 10
-"""How often new text goes to the browser. Each flush costs a message and a redraw."""
+"""How often new text goes to a browser. Each flush costs a message and a redraw."""
+
+FLUSHES_OF_ALL = 250
+"""A second, for all browsers together: as many as leave half of a core for the replies
+themselves. With 50 people at once each sees its text grow five times a second."""
 
 LOOKS_PER_SECOND = 50
 """How often is looked whether one has begun or ended, which shows at once."""
+
+_drawn_now: set[_Drawing] = set()
+"""Of all sessions of this process."""
 
 
 def draw_as_they_grow(replies: Sequence[tuple[Reply, DeltaGenerator]], *,
@@ -30,13 +37,17 @@ def draw_as_they_grow(replies: Sequence[tuple[Reply, DeltaGenerator]], *,
     whoever comes back finds them further on. Only `Reply.stop` stops one.
     """
     drawings = {number: _Drawing(reply, place) for number, (reply, place) in enumerate(replies)}
-    while drawings:
-        for number, drawing in list(drawings.items()):
-            if drawing.is_over_after_drawing():
-                del drawings[number]
-                at_end(number)
-        if drawings:
-            time.sleep(1 / LOOKS_PER_SECOND)
+    _drawn_now.update(drawings.values())
+    try:
+        while drawings:
+            for number, drawing in list(drawings.items()):
+                if drawing.is_over_after_drawing():
+                    _drawn_now.discard(drawings.pop(number))
+                    at_end(number)
+            if drawings:
+                time.sleep(1 / LOOKS_PER_SECOND)
+    finally:
+        _drawn_now.difference_update(drawings.values())
 
 
 class _Drawing:
@@ -53,7 +64,7 @@ class _Drawing:
         begins = self.streaming is None and bool(self.reply.text)
         now = time.monotonic()
         if is_over or begins or now >= self.due:
-            self.due = now + 1 / FLUSHES_PER_SECOND
+            self.due = now + max(1 / FLUSHES_PER_SECOND, len(_drawn_now) / FLUSHES_OF_ALL)
             self._draw()
         if is_over:
             self.reply.wait(1)  # its figures come a moment after its ending

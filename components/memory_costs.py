@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from components import session
@@ -21,6 +20,9 @@ from llm.context import TurnTokens, tokens_per_turn
 from llm.memory import STRATEGIES
 from llm.prices import price_of
 from llm.transcript import Transcript
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COMPARED = ("nothing", "everything", "last", "budget", "summary")
 """Of `STRATEGIES`. A LangGraph thread sends what "everything" does."""
@@ -72,6 +74,9 @@ def _pick_price(spec: ModelSpec) -> ModelSpec | None:
 
 
 def _show_chart(rows: Sequence[TurnTokens], unit: str, *, in_dollars: bool) -> None:
+    import altair as alt  # here, as in components.race_numbers
+    import pandas as pd
+
     lines = _by_strategy(rows)
     step = math.ceil(len(lines[COMPARED[0]]) / MAX_POINTS)
     points = [{"memory": _(STRATEGIES[key].label), "message": number,

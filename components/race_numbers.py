@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from components.figures import human_cost, human_seconds
@@ -21,6 +19,11 @@ from components.safe_markdown import legible
 from llm.providers import honoured
 from llm.race import Pane, Race
 from llm.replies import Ending, Reply
+
+if TYPE_CHECKING:
+    # Loaded where they are used: with altair they take half a second and 80 MB, and a chat
+    # draws no table and no chart until one is asked for.
+    import pandas as pd
 
 MAX_POINTS = 400
 """Of one line in the chart: more are not seen, and each is sent to the browser."""
@@ -63,6 +66,8 @@ def heading(pane: Pane) -> str:
 
 def table(rows: Mapping[str, Sequence[str]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows of texts for st.table, which reads Markdown: the texts are shown as they are."""
+    import pandas as pd
+
     return pd.DataFrame(
         [[plain(cell) for cell in cells] for cells in rows.values()],
         index=[plain(name) for name in rows], columns=[plain(name) for name in columns])
@@ -104,6 +109,9 @@ def _cost(reply: Reply, rate: float) -> str:
 
 
 def _show_chart(panes: Sequence[Pane]) -> None:
+    import altair as alt
+    import pandas as pd
+
     points = [{"pane": heading(pane), "seconds": seconds, "tokens": tokens}
               for pane in panes for seconds, tokens in tokens_over_time(pane.reply)]
     if not points:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from components.figures import human_bytes, human_seconds
@@ -113,6 +111,9 @@ def not_kept() -> str:
 
 
 def _show_times(exchange: Exchange, times: ChunkTimes) -> None:
+    import altair as alt  # here, as in components.race_numbers
+    import pandas as pd
+
     words = _("Response headers after {headers}. {count} pieces: the first after {first}, the last "
               "after {last}; half of the waits between two were under {median}, the longest was "
               "{longest}.").format(
