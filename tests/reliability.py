@@ -5,8 +5,8 @@
 
 It reads what a run of the tests left in test-results, as `.ci/run` leaves it too: how each
 test ended, and the figures of the soak, the fuzzers and the check of the guards. A longer
-run of one of these takes its place: `python -m tests.soak`, `python -m tests.fuzz.images`,
-`python -m tests.fuzz.imports`, `python -m tests.mutations`.
+run of one of these takes its place: `python -m tests.soak`, `python -m tests.replicas`,
+`python -m tests.fuzz.images`, `python -m tests.fuzz.imports`, `python -m tests.mutations`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def page(run: Endings, folder: Path) -> str:
         f"Written by `python -m tests.reliability` on {datetime.date.today()}, from what a run of "
         f"the tests left.\n{reports.machine()}.\n",
         "## Faults tried\n", _faults(run),
-        "## Load and chaos\n", "\n".join(map(_soak, _found("soak", folder))) or "Not run.\n",
+        "## Load and chaos\n", "\n".join(_loads(folder)) or "Not run.\n",
         "## Inputs fuzzed\n", _fuzzed(run, folder),
         "## Guards\n", _guards(_found("mutations", folder)),
         "## Known faults in dependencies\n",
@@ -114,13 +114,24 @@ def _verdict(ended: Counter[str]) -> str:
     return ", ".join(said) or "all"
 
 
-def _soak(figures: dict) -> str:
-    done = ", ".join(f"{what} {number}" for what, number in sorted(figures["done"].items()))
-    measured = ", ".join(f"{what.replace('_', ' ')} {number:g}"
-                         for what, number in figures["figures"].items())
+LOADS = {"soak": "one process, killed once, and its model's server again and again",
+         "replicas": "two processes behind nginx, one killed in mid-reply"}
+"""By the name of the report and the module: what was run."""
+
+
+def _loads(folder: Path) -> Iterator[str]:
+    for name, what in LOADS.items():
+        for figures in _found(name, folder):
+            yield _load(name, what, figures)
+
+
+def _load(name: str, what: str, figures: dict) -> str:
+    done = ", ".join(f"{act} {number}" for act, number in sorted(figures["done"].items()))
+    measured = ", ".join(f"{figure.replace('_', ' ')} {number:g}"
+                         for figure, number in figures["figures"].items())
     wrong = "".join(f"\n- {each[:300]}" for each in figures["wrong"])
-    return (f"{figures['date']}: {figures['people']} people for {figures['seconds']:g} seconds "
-            f"(`python -m tests.soak`), on {figures['on']}.\n\n"
+    return (f"{figures['date']}: {figures['people']} people for {figures['seconds']:g} seconds, "
+            f"{what} (`python -m tests.{name}`), on {figures['on']}.\n\n"
             f"- Done: {done}.\n- Finished turns, each looked for in the database afterwards: "
             f"{figures['finished_turns']}.\n- Measured: {measured}.\n- Lost, mixed up, leaked or "
             f"left behind: {'nothing' if not wrong else ''}{wrong}\n")

@@ -17,7 +17,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,21 +27,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
 import psutil
 from PIL import Image
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from storage import open_store
 from storage.owners import owner_of
 from tests import reports
-from tests.app import MARK, ROOT, RunningApp, free_port, processes_of_this_run, start_app
-from tests.servers.echoing import TAG, answer_to
+from tests.aftermath import wrong_in_database, wrong_in_logs, wrong_requests
+from tests.app import MARK, RunningApp, free_port, processes_of_this_run, start_app
+from tests.servers.echoing import TAG, EchoingProcess, has_begun, is_answered
 from tests.servers.gated import as_default_model
-from tests.web.person import PageFailed, Person
-
-GONE = (ConnectionClosed, InvalidHandshake, OSError, httpx2.HTTPError)
-"""What a person meets while the app is down."""
+from tests.web.person import GONE, PageFailed, Person
 
 MEGABYTES_GROWN = 100
 """Memory that the app may take between half of the time and the end of it."""
@@ -78,31 +72,10 @@ class Soak:
                 "figures": self.figures, "wrong": self.wrong}
 
 
-class _Model:
-    """The model's server, in a process that can be killed."""
-
-    def __init__(self, mixed: Path):
-        self.port, self.mixed = free_port(), mixed
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.servers.echoing", str(self.port), str(self.mixed)],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 def soak(folder: Path, *, people: int, seconds: float, seed: int = 1) -> Soak:
     """Run it; the app and the model are ended when it returns. `folder` must be empty."""
     outcome, mixed = Soak(people, seconds), folder / "mixed"
-    model = _Model(mixed)
+    model = EchoingProcess(mixed)
     catalog = as_default_model(model.base_url, folder)
     model.start()
     try:
@@ -119,7 +92,7 @@ def _app(home: Path, catalog: Path, port: int) -> Iterator[RunningApp]:
         yield app
 
 
-async def _live(outcome: Soak, home: Path, model: _Model, catalog: Path, seed: int) -> None:
+async def _live(outcome: Soak, home: Path, model: EchoingProcess, catalog: Path, seed: int) -> None:
     port, chance = free_port(), random.Random(seed)
     with ExitStack() as running:
         app = await asyncio.to_thread(running.enter_context, _app(home, catalog, port))
@@ -164,7 +137,7 @@ def _keeps_files(figures: dict[str, float]) -> bool:
             or figures["loops_at_end"] > LOOPS_OF_ITS_OWN + SESSIONS_KEPT)
 
 
-async def _kill_the_model(outcome: Soak, model: _Model, ends: float,
+async def _kill_the_model(outcome: Soak, model: EchoingProcess, ends: float,
                           chance: random.Random) -> None:
     while time.monotonic() < ends:
         await asyncio.sleep(min(chance.uniform(3, 10), max(0.1, ends - time.monotonic())))
@@ -203,12 +176,8 @@ async def _life(outcome: Soak, url: str, number: int, ends: float, seed: int) ->
                 outcome.wrong.append(f"{tag} sees what {strangers} said")
 
 
-def _is_answered(question: str, words: str) -> bool:
-    return re.search(rf"end-of-{question}\b", words) is not None
-
-
 def _note(outcome: Soak, person: Person, question: str) -> None:
-    if _is_answered(question, person.words):
+    if is_answered(question, person.words):
         outcome.finished[person.tag].append(question)
     elif person.warnings:
         outcome.done["reply failed and said so"] += 1
@@ -223,15 +192,11 @@ async def _chat(outcome: Soak, person: Person, question: str) -> None:
     _note(outcome, person, question)
 
 
-def _has_begun(person: Person, question: str) -> bool:
-    return answer_to(question)[:len(question) + 20] in person.words
-
-
 async def _stop(outcome: Soak, person: Person, question: str) -> None:
     if person.page != "memory":
         await person.open("memory")
     await person.ask(f"{question} hello", until=lambda: (
-        _has_begun(person, question) and person.button("Stop") is not None))
+        has_begun(question, person.words) and person.button("Stop") is not None))
     if not await person.press("Stop"):  # it was over sooner
         _note(outcome, person, question)
 
@@ -240,11 +205,11 @@ async def _reload(outcome: Soak, person: Person, question: str) -> None:
     if person.page != "memory":
         await person.open("memory")
     before = list(outcome.finished[person.tag])
-    await person.ask(f"{question} hello", until=lambda: _has_begun(person, question))
+    await person.ask(f"{question} hello", until=lambda: has_begun(question, person.words))
     await person.open("memory")
     _note(outcome, person, question)
     asked_here = [asked for asked in before if re.search(rf"^{asked} ", person.words, re.M)]
-    lost = [asked for asked in asked_here if not _is_answered(asked, person.words)]
+    lost = [asked for asked in asked_here if not is_answered(asked, person.words)]
     if lost:
         outcome.wrong.append(f"{person.tag} has lost the answers to {lost} after a reload")
 
@@ -269,47 +234,18 @@ async def _look_around(outcome: Soak, person: Person, question: str) -> None:
 def check(outcome: Soak, folder: Path, mixed: Path) -> None:
     """Add to `outcome.wrong` whatever does not hold of what is left in the folder."""
     wrong, figures = outcome.wrong, outcome.figures
-    if mixed.exists():
-        wrong.append(f"The model was sent a mixture: {mixed.read_text('utf-8')[:500]}")
-    for log in [*folder.glob("*.log"), folder / "home" / "logs" / "parley.log"]:
-        text = log.read_text("utf-8", errors="replace")
-        for sign in ("A page failed", "A turn was not kept", "Task exception",
-                     "Exception in ASGI application", "Uncaught app execution"):
-            if sign in text:
-                start = text.index(sign)
-                wrong.append(f"{log.name} says: {text[start:start + 800]}")
+    wrong += wrong_requests(mixed)
+    wrong += wrong_in_logs([*folder.glob("*.log"), folder / "home" / "logs" / "parley.log"])
     # On a slow machine the app may just have begun anew at half of the time.
     grown = figures["megabytes_at_end"] - max(figures["megabytes_at_half"], MEGABYTES_WARM)
     if grown > MEGABYTES_GROWN:
         wrong.append(f"The app's memory grew by {grown:.0f} MB")
     if _keeps_files(figures):
         wrong.append(f"The app keeps files open: {figures}")
-    _check_what_is_kept(outcome, folder / "home")
-
-
-def _check_what_is_kept(outcome: Soak, home: Path) -> None:
-    os.environ["PARLEY_HOME"] = str(home)
-    store = open_store(f"sqlite:///{home / 'parley.db'}")
-    try:
-        for tag, cookie in outcome.cookies.items():
-            owner = owner_of(cookie)
-            kept = [turn for summary in store.list(owner, limit=1000)
-                    for turn in store.load(owner, summary.id).turns.values()]
-            answers = [turn.text for turn in kept if turn.role == "ai"]
-            for question in outcome.finished[tag]:
-                times = sum(_is_answered(question, answer) for answer in answers)
-                if times != 1:
-                    outcome.wrong.append(
-                        f"The answer to {question}, which was seen, is kept {times} times")
-            strangers = {found for turn in kept for found in TAG.findall(turn.text)} - {tag}
-            if strangers:
-                outcome.wrong.append(f"{tag} owns what {strangers} said")
-            questions = Counter(turn.text for turn in kept if turn.role == "human")
-            doubled = [text for text, times in questions.items() if times > 1]
-            if doubled:
-                outcome.wrong.append(f"{tag} has questions twice: {doubled}")
-    finally:
-        store.close()
+    os.environ["PARLEY_HOME"] = str(folder / "home")  # where the cookies' secret is
+    owners = {tag: owner_of(cookie) for tag, cookie in outcome.cookies.items()}
+    wrong += wrong_in_database(f"sqlite:///{folder / 'home' / 'parley.db'}", owners,
+                               outcome.finished)
 
 
 def main() -> int:

@@ -1,9 +1,10 @@
 """Each thing that can go wrong has tests that there are, and the page says how they ended."""
 
 import ast
+import re
 from collections import Counter
 
-from tests import reliability
+from tests import reliability, reports
 from tests.app import ROOT
 
 
@@ -44,3 +45,16 @@ def test_property_tests_are_counted_where_they_stand():
     found = reliability.property_tests()
     assert len(found) > 30
     assert "tests/llm/test_any_data.py::test_a_catalog_gives_models_or_its_error" in found
+
+
+def test_the_page_tells_what_was_seen_under_load(tmp_path):
+    seen = {"people": 20, "seconds": 30.5, "done": {"asked": 40}, "finished_turns": 40,
+            "figures": {"in_flight_at_the_kill": 7}, "wrong": []}
+    reports.write("soak", seen, tmp_path / "soak.json")
+    reports.write("replicas-short", {**seen, "wrong": ["One is lost"]},
+                  tmp_path / "replicas-short.json")
+    text = reliability.page({}, tmp_path)
+    [soak] = re.findall(r"one process, killed once.*\n(?:\n?- .*)+", text)
+    [replicas] = re.findall(r"two processes behind nginx.*\n(?:\n?- .*)+", text)
+    assert "`python -m tests.soak`" in soak and soak.endswith("left behind: nothing")
+    assert "in flight at the kill 7" in replicas and replicas.endswith("- One is lost")

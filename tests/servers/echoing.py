@@ -1,4 +1,8 @@
-"""A model's server of its own process, to be killed: `python -m tests.servers.echoing …`.
+"""A model's server in a process of its own, to be killed: `python -m tests.servers.echoing …`.
+
+    model = EchoingProcess(folder / "mixed")
+    model.start()
+    model.kill()
 
 It answers a question with the question, at a fixed rate, and writes down each request that
 holds more than one person's words: every question begins with the person's tag.
@@ -7,11 +11,13 @@ holds more than one person's words: every question begins with the person's tag.
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+from tests.app import ROOT, free_port
 from tests.servers.fixed_rate import text_of
 from tests.servers.recording import Answer, Request, Server
 
@@ -26,6 +32,40 @@ def answer_to(question: str) -> str:
     """What the server says: its last word shows that it was said to the end."""
     numbers = " ".join(f"word{number}" for number in range(WORDS))
     return f"To {question} I say {numbers} end-of-{question}"
+
+
+def has_begun(question: str, words: str) -> bool:
+    """Whether the first of its answer stands in `words`."""
+    return answer_to(question)[:len(question) + 20] in words
+
+
+def is_answered(question: str, words: str) -> bool:
+    """Whether the last of its answer stands in `words`."""
+    return re.search(rf"end-of-{question}\b", words) is not None
+
+
+class EchoingProcess:
+    """The server as it is started, killed and started again at the same port.
+
+    `mixed` is the file of the requests that held more than one person's words.
+    """
+
+    def __init__(self, mixed: Path):
+        self.port, self.mixed = free_port(), mixed
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.servers.echoing", str(self.port), str(self.mixed)],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 class Echoing(Answer):

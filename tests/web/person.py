@@ -24,12 +24,15 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.RootContainer_pb2 import RootContainer
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from web.owner import COOKIE
 
 XSRF = "_streamlit_xsrf"
 PATIENCE = 120.0
 """Seconds without a word from the app, after which the page has failed."""
+GONE = (ConnectionClosed, InvalidHandshake, OSError, httpx2.HTTPError)
+"""What a person meets while the app is down."""
 
 
 class PageFailed(AssertionError):
