@@ -5,7 +5,8 @@
     python -m benchmarks --json results.json     the same as one JSON object; "-" prints it
     python -m benchmarks --from docs/performance.json --write
                                                  docs/performance.md and .json written anew,
-                                                 but for the rows that are slow
+                                                 but for the rows that are slow, and the table
+                                                 of docs/scaling.md that depends on them
     python -m benchmarks --slow --write          everything, into the same files
 
 Whatever is compared is measured in turn, several times, in this one run. It needs
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import (
+    capacity,
     chain,
     engines,
     long_chats,
@@ -98,6 +100,7 @@ def main(arguments: list[str]) -> None:
         titles = {name: group.title for name, group in GROUPS.items()}
         report.PAGE.write_text(report.as_page(described, results, titles), "utf-8")
         report.DATA.write_text(written + "\n", "utf-8")
+        capacity.write_table()
 
 
 def _measured(name: str, options: Options) -> Iterator[Row]:
