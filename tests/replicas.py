@@ -76,6 +76,8 @@ class Visitor:
     """Whether some of that one's answer had been seen."""
     found: str = ""
     """How that one stood at the other replica: "answered", "without an answer", "not there"."""
+    is_back: bool = False
+    """Whether this one has come to the other replica."""
     back_after: float | None = None
     """Seconds from the kill to the first whole answer at the other replica."""
 
@@ -223,7 +225,7 @@ async def _get_answer(outcome: Outcome, visitor: Visitor, question: str) -> None
             person.page = ""
             await asyncio.sleep(0.2)
     visitor.finished.append(question)
-    if outcome.killed_at and visitor.replica == outcome.killed and visitor.back_after is None:
+    if visitor.is_back and visitor.back_after is None:
         visitor.back_after = time.monotonic() - outcome.killed_at
 
 
@@ -239,6 +241,7 @@ async def _come_back(outcome: Outcome, visitor: Visitor) -> None:
     """Open the page anew, and look for all that was there."""
     person = visitor.person
     await person.open("memory")
+    visitor.is_back = True
     outcome.done["reconnected"] += 1
     missing = [asked for asked in visitor.finished[-LOOKED_FOR:]
                if not is_answered(asked, person.words)]
@@ -267,7 +270,7 @@ def _check(outcome: Outcome, site: Site, folder: Path) -> None:
         "of_these_seen_to_grow": sum(each.had_begun for each in cut_off),
         "lost": sum(each.found != "answered" for each in cut_off),
         "whose_question_was_kept": sum(each.found == "without an answer" for each in cut_off),
-        "finished_and_not_yet_seen": sum(each.found == "answered" for each in cut_off),
+        "finished_all_the_same": sum(each.found == "answered" for each in cut_off),
         "failures_at_the_other": sum(len(each.finished) < outcome.questions
                                      for each in outcome.visitors if each not in theirs),
         "seconds_to_the_first_answer_at_the_other": round(waited[0], 1),
