@@ -89,7 +89,7 @@ def _number(count: TokenCount) -> str:
 def _warn(memory: Memory, view: View, turns: Sequence[Turn], question: Turn | None) -> None:
     cut = will_cut(memory.spec, memory.settings.get("system", ""), memory.strategy, turns,
                    memory.options, question.content if question else "",
-                   memory.settings.get("max_tokens"))
+                   memory.settings.get("max_tokens"), now=view)
     if memory.key == "summary" and (due := turns_to_summarise(turns, memory.options)):
         st.info(_("Before the next answer the model sums up the oldest messages ({count}), and "
                   "then reads its summary in their place.").format(count=len(due)),

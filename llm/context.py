@@ -92,14 +92,16 @@ class Cut:
 
 
 def will_cut(spec: ModelSpec, system: str, strategy: Strategy, turns: Sequence[Turn],
-             options: Options, message: str = "", max_tokens: int | None = None) -> Cut | None:
+             options: Options, message: str = "", max_tokens: int | None = None,
+             now: View | None = None) -> Cut | None:
     """Whether the message at hand, or the next one, pushes anything out. None: nothing.
 
     `turns` are those before `message`. What is to come is guessed: a reply as long as
-    those so far (`max_tokens` at most), and a next message as long as the last.
+    those so far (`max_tokens` at most), and a next message as long as the last. `now` is
+    what the strategy sees of them, where that is at hand.
     """
     room = max_tokens or 0
-    now = strategy.see(turns, options)
+    now = now or strategy.see(turns, options)
     question = Turn("human", message)
     over = _tokens_over(spec, system, now, question, room)
     if over:
@@ -112,7 +114,7 @@ def will_cut(spec: ModelSpec, system: str, strategy: Strategy, turns: Sequence[T
         question = Turn("human", last or "Hello")
     later_turns = [*turns, question, Turn("ai", "word " * max(reply_tokens, 1))]
     later = strategy.see(later_turns, options)
-    lost = tuple(turn.id for turn in turns if turn.id in now.turn_ids - later.turn_ids)
+    lost = tuple(turn.id for turn in now.turns if turn.id not in later.turn_ids)
     over = _tokens_over(spec, system, later, question, room)
     return Cut(lost, over, at_once=False) if lost or over else None
 
@@ -198,7 +200,7 @@ def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Optio
                     start += 1
             elif key == "summary" and (folded := turns_to_summarise(said[start:], options)):
                 start += len(folded)
-                told = _counted_system(View([], frozenset(), summary=_A_SUMMARY).system(system),
+                told = _counted_system(View(summary=_A_SUMMARY).system(system),
                                        count)
                 making = sum(map(count, SUMMARY_PROMPT.format_messages(
                     **summary_inputs(_A_SUMMARY, folded))), making)

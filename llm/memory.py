@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import (
@@ -43,13 +44,23 @@ Count = Callable[[Sequence[BaseMessage]], int]
 class View:
     """The history that is sent, which turns are in it, and which are not."""
 
-    messages: list[BaseMessage]
-    turn_ids: frozenset[str]
+    turns: Sequence[Turn] = ()
+    """Those that are sent, oldest first."""
     unseen: tuple[str, ...] = ()
     """The ids of the turns that said something and are left out, oldest first."""
     summary: str | None = None
     """What stands for the turns up to and with `summary_after`, in the system message."""
     summary_after: str | None = None
+
+    @cached_property
+    def messages(self) -> list[BaseMessage]:
+        """The turns as they are sent. Made when asked for: to grey a long chat needs none."""
+        return [to_message(turn) for turn in self.turns]
+
+    @cached_property
+    def turn_ids(self) -> frozenset[str]:
+        """The ids of the turns."""
+        return frozenset(turn.id for turn in self.turns)
 
     def system(self, system: str) -> str:
         """The system message to send with this history: `system`, and the summary if any.
@@ -128,7 +139,7 @@ def _view(turns: Sequence[Turn], kept: list[Turn], *, summary: str | None = None
         kept = kept[1:]
     seen = frozenset(turn.id for turn in kept)
     unseen = tuple(turn.id for turn in turns if was_said(turn) and turn.id not in seen)
-    return View([to_message(turn) for turn in kept], seen, unseen, summary, summary_after)
+    return View(kept, unseen, summary, summary_after)
 
 
 def _counted_once(count: Count) -> Count:

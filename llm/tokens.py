@@ -45,7 +45,10 @@ _tokenizers: dict[ModelSpec, Tokenizer] = {}
 
 def count_tokens(spec: ModelSpec, text: str) -> TokenCount:
     """The tokens of a text standing alone, without a chat template's."""
-    tokenizer = tokenizer_of(spec)
+    return _count_by(tokenizer_of(spec), spec, text)
+
+
+def _count_by(tokenizer: Tokenizer | None, spec: ModelSpec, text: str) -> TokenCount:
     # A page counts the same conversation each time it is drawn. The texts themselves are
     # not held on to: they are people's.
     name = f"{spec.id} {spec.model}" if tokenizer is not None else ""
@@ -66,10 +69,10 @@ def _count(tokenizer: Tokenizer | None, text: str) -> int:
 
 def count_message_tokens(spec: ModelSpec, messages: Sequence[BaseMessage]) -> TokenCount:
     """The tokens of messages as sent, an estimate of the chat template's share included."""
-    total = TokenCount(0, True)
+    tokenizer = tokenizer_of(spec)
+    total = TokenCount(MESSAGE_OVERHEAD * len(messages), True)
     for message in messages:
-        total += count_tokens(spec, message.text)
-        total += TokenCount(MESSAGE_OVERHEAD, True)
+        total += _count_by(tokenizer, spec, message.text)
         if isinstance(message.content, list):
             for block in message.content:
                 if isinstance(block, dict) and block.get("type") in ("image", "image_url"):

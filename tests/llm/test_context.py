@@ -52,7 +52,7 @@ def test_the_history_is_counted_as_it_is_sent():
 
 
 def test_without_a_limit_the_reply_has_the_room_that_is_left():
-    counted = parts(SPEC, "Be brief.", View([], frozenset()))
+    counted = parts(SPEC, "Be brief.", View())
     assert sum(counted.values()) == SPEC.context_window
 
 
@@ -63,11 +63,11 @@ def test_an_overfull_window_leaves_no_room():
 
 def test_a_window_of_unknown_size_has_no_room_to_tell():
     unknown = SPEC.model_copy(update={"context_window": None})
-    assert "reply" not in parts(unknown, "", View([], frozenset()))
+    assert "reply" not in parts(unknown, "", View())
 
 
 def test_a_blank_instruction_takes_no_room_as_it_is_not_sent():
-    assert parts(SPEC, " \n", View([], frozenset()))["system"] == 0
+    assert parts(SPEC, " \n", View())["system"] == 0
 
 
 def test_a_summary_has_its_own_share():
@@ -79,9 +79,9 @@ def test_a_summary_has_its_own_share():
 
 
 def test_estimates_are_told_from_measured_counts(monkeypatch):
-    assert not context_parts(SPEC, "Be brief.", View([], frozenset()))[0].count.measured
-    monkeypatch.setattr(tokens, "count_tokens", lambda spec, text: tokens.TokenCount(1, True))
-    assert context_parts(SPEC, "Be brief.", View([], frozenset()))[0].count.measured
+    assert not context_parts(SPEC, "Be brief.", View())[0].count.measured
+    monkeypatch.setattr(tokens, "_count_by", lambda *asked: tokens.TokenCount(1, True))
+    assert context_parts(SPEC, "Be brief.", View())[0].count.measured
 
 
 # ── Before anything is cut ───────────────────────────────────────────────────────────
@@ -216,7 +216,7 @@ def test_making_a_summary_is_counted_where_it_is_made_and_the_turns_are_left_alo
 
 
 def test_a_reckoned_summary_never_counts_as_measured(monkeypatch):
-    monkeypatch.setattr(tokens, "count_tokens", lambda spec, text: tokens.TokenCount(1, True))
+    monkeypatch.setattr(tokens, "_count_by", lambda *asked: tokens.TokenCount(1, True))
     found = tokens_per_turn(SPEC, "", CHAT.path(), Options(last=2))
     assert {row.input.measured for row in found if row.strategy == "summary"} == {False}
     assert {row.input.measured for row in found if row.strategy == "everything"} == {True}
