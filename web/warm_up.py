@@ -13,29 +13,41 @@ import gc
 import importlib
 import logging
 import threading
+import time
+from collections.abc import Sequence
 
 log = logging.getLogger("web.warm_up")
 
 MODULES = (
     "components.conversation", "components.conversations", "components.picker",
     "components.lesson", "components.memory_costs",
-    # Whoever asks a closed model first would wait for this one.
-    "llm.openai_chat",
 )
 """What a chat is drawn with, in the order of need."""
 
+LATER_MODULES = ("llm.openai_chat",)
+"""For which the first page is not to wait, but whoever asks a closed model first would."""
 
-def start() -> threading.Thread:
+LATER = 5.0
+"""Seconds after the first: the page is there by then."""
+
+
+def start(later: float = LATER) -> threading.Thread:
     """Load what pages need, in the background. Returns the thread that does."""
-    thread = threading.Thread(target=_load, name="warm-up", daemon=True)
+    thread = threading.Thread(target=_load_all, args=(later,), name="warm-up", daemon=True)
     thread.start()
     return thread
 
 
-def _load() -> None:
+def _load_all(later: float) -> None:
+    _load(MODULES)
+    time.sleep(later)
+    _load(LATER_MODULES)
+
+
+def _load(modules: Sequence[str]) -> None:
     gc.disable()
     try:
-        for name in MODULES:
+        for name in modules:
             importlib.import_module(name)
     except Exception:
         log.exception("Not everything could be loaded ahead")  # the page that needs it tells
