@@ -17,7 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import kept
 from components.browser import copy_button, read_aloud_button
-from components.language import _
+from components.language import _, say
 from components.pictures import EXTENSIONS, hold, show_picture
 from components.reply import show_reply
 from components.text import show_text
@@ -42,7 +42,7 @@ Answer = Callable[[Turn, OnEnd], Reply]
 Marks = tuple[DeltaGenerator, DeltaGenerator]
 """The places in a turn's message and beneath it, where it is marked what the model sees."""
 
-ALL_SEEN = View([], frozenset())
+ALL_SEEN = View()
 
 _GREYED = """<style>
 [data-testid="stChatMessage"]:has([class*="st-key-unseen-"])
@@ -71,7 +71,7 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
                   args=(chat, box, pictures), file_type=EXTENSIONS,
                   accept_file="multiple" if takes_pictures else False)
     if refusal := st.session_state.pop(f"refused-{box}", None):
-        st.error(refusal, icon=":material/broken_image:")
+        st.error(say(refusal), icon=":material/broken_image:")
     if not chat.turns and starters:
         _offer_starters(chat, starters)
     turns = chat.path()
@@ -97,7 +97,7 @@ def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> No
             pictures = hold([file.getvalue() for file in files])
         except PictureError as error:
             st.session_state[box] = text
-            st.session_state[f"refused-{box}"] = str(error)
+            st.session_state[f"refused-{box}"] = error.wording
             return
     if text and text.strip():
         ask(chat, text, pictures)
@@ -122,7 +122,7 @@ def _show_whether_kept(chat: Transcript) -> None:
     if last is not None and last.reply is not None:
         last.reply.wait(SAVING_SECONDS)
     if problem := kept.problem(chat):
-        st.warning(problem, icon=":material/save:")
+        st.warning(say(problem), icon=":material/save:")
 
 
 def _answer(chat: Transcript, question: Turn, answer: Answer,
@@ -133,14 +133,19 @@ def _answer(chat: Transcript, question: Turn, answer: Answer,
     for _turn in range(st.session_state.get(f"drawn-{chat.id}", 0)):
         st.empty()
     with bubble:
+        # What is shown until the reply begins, in the place of a mark. Without it, what
+        # follows would stand elsewhere in the next run, and until its end in both places.
+        meanwhile = st.empty()
         turn = Turn("ai", parent_id=question.id)
         try:
-            turn.reply = answer(question, kept.when_ended(chat, turn))
+            with meanwhile.container():
+                turn.reply = answer(question, kept.when_ended(chat, turn))
             chat.add(turn)
         except ParleyError as error:
             # Kept as a failed reply: it has no text, so it never enters a history.
             turn.reply = Reply.failed("", error)
             kept.keep(chat, chat.add(turn))
+        meanwhile.empty()
         _show_answer(chat, turn, under_answer)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from components import kept, session
-from components.language import _
+from components.language import _, say
 from components.text import as_label
 from llm.errors import StorageError
 from llm.transcript import Transcript
@@ -87,10 +87,10 @@ def _draw_list(stage: str, chat: Transcript) -> None:
         found = kept.conversations(shown + 1, words)
         damage = kept.store().notice
     except StorageError as error:
-        st.warning(str(error), icon=":material/save:")
+        st.warning(say(error), icon=":material/save:")
         return
     if damage:
-        st.warning(damage, icon=":material/save:")
+        st.warning(say(damage), icon=":material/save:")
     st.html(_ROWS_TO_THE_LEFT)
     for summary in found[:shown]:
         _draw_row(stage, summary, is_shown=summary.id == chat.id)
@@ -206,7 +206,7 @@ def _do(action: Callable[..., str | session.Notice | None], *args) -> None:
         keeping.notice = session.Notice(said) if isinstance(said, str) else said
     except StorageError as error:
         # It can quote a file from anywhere, and is drawn as Markdown.
-        keeping.notice = session.Notice(as_label(str(error)), is_error=True)
+        keeping.notice = session.Notice(as_label(say(error)), is_error=True)
 
 
 def _begin(stage: str) -> None:

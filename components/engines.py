@@ -10,7 +10,7 @@ import time
 import streamlit as st
 
 from components.figures import human_bytes
-from components.language import _
+from components.language import _, say
 from llm.catalog import ModelSpec
 from llm.errors import ParleyError
 from llm.local_engines import BUSY, Engine, engine_for, engine_to_ask
@@ -52,7 +52,7 @@ def wait_for_engine(spec: ModelSpec) -> None:
 def describe(engine: Engine) -> str:
     """One line on what an engine is doing."""
     label = _(_LABELS[engine.state])
-    return f"{label}: {engine.detail}" if engine.detail else f"{label} …"
+    return f"{label}: {say(engine.wording)}" if engine.wording else f"{label} …"
 
 
 @st.fragment(run_every=1.0)
@@ -68,7 +68,7 @@ def engine_status(spec: ModelSpec) -> None:
         if engine.state == "fetching":
             st.button(_("Cancel the download"), key=f"cancel-{spec.id}", on_click=engine.cancel)
     elif engine.state == "failed":
-        st.error(engine.detail)
+        st.error(say(engine.wording or ""))
         st.button(_("Try again"), key=f"restart-{spec.id}", on_click=engine.start)
     elif is_here(spec):
         st.badge(_(_LABELS[engine.state]), icon=":material/bedtime:", color="gray")
@@ -93,4 +93,4 @@ def _ask_size(spec: ModelSpec, sizes: dict[str, int]) -> None:
     try:
         sizes[spec.id] = size_of(spec)
     except ParleyError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(say(error), icon=":material/error:")

@@ -15,7 +15,7 @@ import streamlit as st
 from components.browser import announce
 from components.figures import human_seconds
 from components.keys import key_for
-from components.language import _
+from components.language import _, say
 from components.owner import current_owner
 from components.race_numbers import plain
 from llm import evaluation_runs
@@ -97,7 +97,7 @@ def _try(act: Callable[[], None]) -> None:
     try:
         act()
     except ParleyError as error:
-        st.session_state[_TOLD] = str(error)
+        st.session_state[_TOLD] = say(error)
 
 
 def _with_keys(plan: Plan, find: Find) -> Callable[[ModelSpec], Any]:
@@ -154,9 +154,9 @@ def _draw(progress: Progress) -> None:
     for lane in progress.lanes:
         st.progress(lane.done / lane.total if lane.total else 1.0, text=plain(_line(lane)))
         if lane.halted:
-            st.warning(plain(f"{lane.label}: {lane.halted}"))
+            st.warning(plain(f"{lane.label}: {say(lane.halted)}"))
     if progress.error:
-        st.error(plain(progress.error))
+        st.error(plain(say(progress.error)))
     said = [_("{done} of {total} {state}").format(
         done=f"{progress.done:,}", total=f"{progress.total:,}", state=_(_STATES[progress.state]))]
     if progress.failed:

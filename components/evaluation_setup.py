@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from components import session
 from components.evaluation_runs import begin
 from components.keys import enter_keys, key_for
-from components.language import _
+from components.language import _, say
 from components.picker import option_label
 from components.race_numbers import plain, table
 from components.safe_markdown import legible
@@ -37,6 +37,7 @@ from llm.prompt_sets import (
     parse_prompt_set,
 )
 from llm.spending import Estimate, estimate
+from llm.wording import first_fault
 
 SHOWN_PROMPTS = 200
 """Of a set, before it runs."""
@@ -64,12 +65,12 @@ def choose_prompts() -> PromptSet | None:
     try:
         chosen = {"shipped": _shipped, "file": _from_file, "typed": _typed}[source]()
     except ImportRefusedError as error:
-        st.error(plain(str(error)))
+        st.error(plain(say(error)))
         return None
     if chosen is None:
         return None
     for note in chosen.notes:
-        st.caption(plain(note))
+        st.caption(plain(say(note)))
     first = st.number_input(
         _("Only the first"), 1, len(chosen.prompts), None, key="prompts-first", width=200,
         placeholder=_("all {count}").format(count=len(chosen.prompts)),
@@ -145,7 +146,7 @@ def _extra_check() -> Check | None:
         return _CHECK.validate_python({"kind": kind, field: value})
     except ValidationError as error:
         st.error(plain(_("That check cannot be used: {reason}.").format(
-            reason=error.errors(include_url=False)[0]["msg"])))
+            reason=say(first_fault(error)[1]))))
     except (ValueError, RecursionError):
         st.error(_("That is no JSON."))
     return None
@@ -219,8 +220,8 @@ def find_model(model_id: str) -> ModelSpec:
     for spec in session.models():
         if spec.id == model_id:
             return spec
-    raise UnknownModelError(_("There is no model called {name} here any more. Add it on the page "
-                              "Models, and go on then.").format(name=model_id[:80]))
+    raise UnknownModelError("There is no model called {name} here any more. Add it on the page "
+                            "Models, and go on then.", name=model_id[:80])
 
 
 # ── What it may cost, and the start ───────────────────────────────────────────────────

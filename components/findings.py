@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components.language import _
+from components.language import _, say
 from components.text import show_literal
 from llm.errors import ParleyError
 from llm.findings import NOT_KNOWN, Finding, Findings
@@ -17,6 +17,9 @@ from llm.picture_reader import read_picture_sync
 _WORDS = {"very likely": "very likely", "likely": "likely", "maybe": "maybe"}
 _KINDS = {"photo": "photo", "screenshot": "screenshot", "document": "document",
           "drawing": "drawing"}
+_COLOURS = {name: name for name in (
+    "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "beige",
+    "grey", "white", "black")}
 _ORIENTATIONS = {"square": "square", "landscape": "landscape", "portrait": "portrait"}
 
 
@@ -31,7 +34,7 @@ def show_findings(picture: Picture, *, key: str) -> None:
             with st.spinner(_("Reading the picture …")):
                 findings = read_picture_sync(picture)
         except ParleyError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(say(error), icon=":material/error:")
             return
         _show(findings)
 
@@ -40,8 +43,9 @@ def _show(findings: Findings) -> None:
     rows = [(_("Kind of picture"), _sure(findings.kind) if findings.kind else _("cannot tell")),
             (_("Shape"), f"{_(_ORIENTATIONS[findings.orientation])}, "
                          f"{findings.width} × {findings.height}"),
-            (_("Main colours"), ", ".join(f"{name} {share:.0%}" for name, share in findings.colours
-                                          if share >= 0.05) or _("none stands out"))]
+            (_("Main colours"), ", ".join(
+                f"{_(_COLOURS[name])} {share:.0%}" for name, share in findings.colours
+                if share >= 0.05) or _("none stands out"))]
     rows += [(_("Recognised"), _sure(thing)) for thing in findings.objects] \
         or [(_("Recognised"), _("nothing with any confidence"))]
     st.table([{_("Finding"): name, _("Value"): value} for name, value in rows])

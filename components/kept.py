@@ -23,12 +23,12 @@ from weakref import WeakValueDictionary
 import streamlit as st
 
 from components import session
-from components.language import _
 from components.owner import current_owner
 from llm import paths
 from llm.errors import StorageError, UnknownConversationError
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
+from llm.wording import Wording
 from storage import Store, Summary, open_store
 from storage.titles import title_from
 
@@ -53,7 +53,7 @@ _answers: WeakValueDictionary[tuple[str, str, str], Turn] = WeakValueDictionary(
 
 @dataclass(frozen=True)
 class _NotOpened:
-    reason: str
+    reason: Wording
     at: float
 
 
@@ -66,14 +66,14 @@ def _opened(where: str) -> Store | _NotOpened:
     try:
         return open_store()
     except StorageError as error:
-        return _NotOpened(str(error), time.monotonic())
+        return _NotOpened(error.wording, time.monotonic())
 
 
 def store() -> Store:
     """The process's store. Raises `StorageError` where it cannot be opened."""
     opened = _opened(os.environ.get("PARLEY_DATABASE_URL") or str(paths.home()))
     if isinstance(opened, _NotOpened):
-        raise StorageError(opened.reason)
+        raise StorageError.of(opened.reason)
     return opened
 
 
@@ -117,7 +117,7 @@ def keep_shown(chat: Transcript) -> None:
     saving(chat, write)()
 
 
-def problem(chat: Transcript) -> str | None:
+def problem(chat: Transcript) -> Wording | None:
     """Why the last of a conversation is not kept, as a sentence to show; None if it is."""
     return session.keeping().problems.get(chat.id)
 
@@ -128,7 +128,7 @@ def saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[]
     try:
         kept = store()
     except StorageError as error:
-        reason = str(error)
+        reason = error.wording
         return lambda: None if _is_private(chat, keeping) else keeping.problems.update(
             {chat.id: reason})
 
@@ -145,7 +145,7 @@ def saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[]
             keeping.problems.pop(chat.id, None)
         except StorageError as error:
             if not _is_private(chat, keeping):
-                keeping.problems[chat.id] = str(error)
+                keeping.problems[chat.id] = error.wording
         except Exception:
             log.exception("A turn was not kept")  # In a reply's thread nobody else would say so.
             raise
@@ -279,8 +279,8 @@ def delete_everything() -> None:
 def take_in(transcripts: Sequence[Transcript]) -> None:
     """Keep imported conversations: all or, on an error, none."""
     if keeps_nothing():
-        raise StorageError(_("Nothing is kept now, so nothing was taken in. Switch “Keep nothing” "
-                             "off to import."))
+        raise StorageError("Nothing is kept now, so nothing was taken in. Switch “Keep nothing” "
+                           "off to import.")
     store().add(current_owner(), transcripts)
 
 
@@ -439,4 +439,4 @@ def _noted(chat: Transcript) -> Iterator[None]:
     except UnknownConversationError:
         pass  # Begun and never written to, or deleted since.
     except StorageError as error:
-        session.keeping().problems[chat.id] = str(error)
+        session.keeping().problems[chat.id] = error.wording

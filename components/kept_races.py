@@ -21,6 +21,7 @@ from llm.race import Contender, Pane, Race
 from llm.race_json import plain_race, race_from_plain
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
+from llm.wording import Wording
 from storage import Store
 
 RACE = "race"
@@ -74,7 +75,7 @@ def keep(race: Race) -> None:
     _saving(race)()
 
 
-def problem(race: Race) -> str | None:
+def problem(race: Race) -> Wording | None:
     """Why the race is not kept, as a sentence to show; None if it is, or must not be."""
     return kept.problem(_as_chat(race))
 

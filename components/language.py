@@ -1,7 +1,8 @@
 """The interface's language: English in the code, other languages in translations/*.po.
 
 `_("Stop")` is the text itself where the chosen language is English or has no
-translation of it, so a missing one is never an empty label. The files are gettext's;
+translation of it, so a missing one is never an empty label; `say(error)` does the same for
+what `llm` and `storage` say. The files are gettext's;
 `python -m translations` brings them up to date with the code.
 
 Knows nothing of pages, nor how the language is chosen (`components.language_choice`).
@@ -19,6 +20,8 @@ import streamlit as st
 from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import PoFileError, read_po
+
+from llm.wording import WordedError, Wording
 
 log = logging.getLogger("components.language")
 
@@ -94,5 +97,22 @@ def is_language_set() -> bool:
 
 def _(text: str) -> str:
     """The interface text `text` in the chosen language."""
+    return _in_chosen_language(text)
+
+
+def say(what: WordedError | Wording | str) -> str:
+    """What an error or another wording of ours says, in the chosen language.
+
+    A text that is ready stays as it is: somebody else's, or one that was stored.
+    """
+    wording = getattr(what, "wording", what)
+    if not isinstance(wording, Wording):
+        return str(wording)
+    values = {name: say(value) if isinstance(value, Wording) else value
+              for name, value in wording.values.items()}
+    return _in_chosen_language(wording.template).format(**values)
+
+
+def _in_chosen_language(text: str) -> str:
     code = current_language()
     return text if code == ENGLISH else translations(code).get(text, text)

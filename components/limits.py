@@ -17,7 +17,6 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from components import session, sharing
-from components.language import _
 from components.owner import current_owner
 from llm.errors import PictureError, PictureTooLargeError, RateLimitError
 from llm.images import Picture
@@ -38,9 +37,9 @@ def count_message() -> None:
     wait = _wait("message", sharing.messages_a_minute())
     if wait:
         raise RateLimitError(
-            _("You have asked for {count} replies within a minute, the most that this Parley "
-              "gives to one person. The next can come in {seconds} seconds: try again then.")
-            .format(count=sharing.messages_a_minute(), seconds=wait), retry_after=wait)
+            "You have asked for {count} replies within a minute, the most that this Parley "
+            "gives to one person. The next can come in {seconds} seconds: try again then.",
+            count=sharing.messages_a_minute(), seconds=wait, retry_after=wait)
 
 
 def count_pictures(digests: Iterable[str]) -> None:
@@ -55,9 +54,9 @@ def count_pictures(digests: Iterable[str]) -> None:
         wait = _wait("picture", sharing.pictures_a_minute())
         if wait:
             raise PictureError(
-                _("You have put in {count} pictures within a minute, the most that this Parley "
-                  "takes from one person. The next can come in {seconds} seconds.")
-                .format(count=sharing.pictures_a_minute(), seconds=wait))
+                "You have put in {count} pictures within a minute, the most that this Parley "
+                "takes from one person. The next can come in {seconds} seconds.",
+                count=sharing.pictures_a_minute(), seconds=wait)
         counted.add(digest)
 
 
@@ -67,8 +66,8 @@ def check_room(pictures: Iterable[Picture]) -> None:
     new = {picture.sha256 for picture in pictures} - held
     if new and len(held) + len(new) > most:
         raise PictureTooLargeError(
-            _("The conversations in this tab hold {held} pictures, and {most} is the most. "
-              "Begin a new conversation, or send fewer.").format(held=len(held), most=most))
+            "The conversations in this tab hold {held} pictures, and {most} is the most. "
+            "Begin a new conversation, or send fewer.", held=len(held), most=most)
 
 
 def _wait(kind: str, most: int) -> int:

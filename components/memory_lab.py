@@ -23,7 +23,7 @@ from components.asking import ready_model
 from components.browser import announce
 from components.conversation import MAX_CHARACTERS
 from components.growing import draw_as_they_grow
-from components.language import _
+from components.language import _, say
 from components.reply import show_outcome, show_reply
 from components.what_ran import show_what_ran
 from llm import build_chat_chain, start_reply
@@ -159,7 +159,8 @@ def _write_summary(memory: Memory, turns: Sequence[Turn],
     if reply.ending in (Ending.STOP, Ending.LENGTH) and reply.text.strip():
         return folded[-1], reply.text.strip()
     st.warning(_("The summary could not be written, so the older messages were sent word for "
-                 "word. {reason}").format(reason=reply.error or ""), icon=":material/summarize:")
+                 "word. {reason}").format(
+                     reason=say(reply.wording or reply.error or "")), icon=":material/summarize:")
     return None
 
 
@@ -200,7 +201,7 @@ def ask_under_each(memory: Memory, chat: Transcript) -> None:
             try:
                 session.keep_memory_answers(chat.id, _ask_all(memory, chat, question))
             except ParleyError as error:
-                st.error(str(error), icon=":material/error:")
+                st.error(say(error), icon=":material/error:")
         _show_answers(session.memory_answers(chat.id))
 
 

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from components import session, sharing
 from components.engines import engine_status
 from components.keys import enter_key
-from components.language import _
+from components.language import _, say
 from components.model_card import show_model_card
 from llm.catalog import ModelSpec
+from llm.wording import first_fault
 
 
 def pick_model(key: str = "model", *, label: str | None = None, default: str | None = None,
@@ -154,7 +155,7 @@ def _add(kind: str, name: str, url: str | None, file: str | None, vision: bool) 
                          open=kind != "openai", base_url=url, vision=vision,
                          public_only=sharing.is_shared(), **local)
     except ValidationError as error:
-        st.error(_("That cannot be used: {reason}.").format(reason=error.errors()[0]["msg"]))
+        st.error(_("That cannot be used: {reason}.").format(reason=say(first_fault(error)[1])))
         return
     session.own_models()[spec.id] = spec
     st.success(_("{name} is now in the list of models.").format(name=spec.label))

@@ -14,13 +14,14 @@ import streamlit as st
 from components.browser import copy_button
 from components.figures import human_bytes
 from components.findings import show_findings
-from components.language import _
+from components.language import _, say
 from components.limits import check_room, count_pictures
 from llm.catalog import ModelSpec
 from llm.errors import PictureError
 from llm.findings import ALT_LIMIT
 from llm.image_tokens import estimate_image_tokens
 from llm.images import MAX_PICTURES, Picture, read_images
+from llm.wording import Wording
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp", "gif", "heic", "heif")
 
@@ -47,7 +48,7 @@ def take_pictures() -> list[Picture]:
     try:
         return accept(_files())
     except PictureError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(say(error), icon=":material/broken_image:")
         return []
 
 
@@ -128,10 +129,10 @@ def name_of(picture: Picture) -> str:
         width=picture.width, height=picture.height)
 
 
-def blindness(spec: ModelSpec, choices: Sequence[ModelSpec]) -> str:
+def blindness(spec: ModelSpec, choices: Sequence[ModelSpec]) -> Wording:
     """The sentence that a model cannot see, and which of the choices can."""
-    return _("{name} cannot see pictures. These can: {names}.").format(
-        name=spec.label, names=", ".join(other.label for other in choices if other.vision))
+    return Wording("{name} cannot see pictures. These can: {names}.", name=spec.label,
+                   names=", ".join(other.label for other in choices if other.vision))
 
 
 def read_instead(spec: ModelSpec, choices: Sequence[ModelSpec]) -> bool:
@@ -141,7 +142,7 @@ def read_instead(spec: ModelSpec, choices: Sequence[ModelSpec]) -> bool:
     """
     if spec.vision:
         return False
-    st.warning(blindness(spec, choices), icon=":material/visibility_off:")
+    st.warning(say(blindness(spec, choices)), icon=":material/visibility_off:")
     return st.toggle(
         _("Let the picture reader look, and {name} answer from what it found").format(
             name=spec.label), value=True, key="read-instead", persist_state="session",

@@ -15,7 +15,7 @@ from components.browser import announce
 from components.conversation import MAX_CHARACTERS, OnEnd, pick_version
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
-from components.language import _
+from components.language import _, say
 from components.model_card import where_text_goes
 from components.pictures import EXTENSIONS, accept, blindness, name_of
 from components.race_numbers import plain
@@ -54,7 +54,7 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
         try:
             pictures = accept([file.getvalue() for file in files])
         except ParleyError as error:
-            st.error(str(error))
+            st.error(say(error))
             show_text(text, by_person=True)
             return race
     if race.blind and not race.hidden:
@@ -91,7 +91,7 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
             # A key for each question: the same words are said once for each key.
             announce(_("All have answered."), key=f"answered-{race.panes[0].question.id}")
             if problem := kept_races.problem(race):
-                st.warning(plain(problem), icon=":material/save:")
+                st.warning(plain(say(problem)), icon=":material/save:")
         return
     draw_as_they_grow(
         [(pane.reply, place) for pane, place, _foot in growing if pane.reply is not None],
@@ -138,7 +138,7 @@ def _start(race: Race, answer: Answer, one_at_a_time: bool) -> None:
 
 def _refuse_unseen_pictures(pane: Pane) -> None:
     if not pane.spec.vision and any(turn.pictures for turn in pane.chat):
-        raise CannotSeeError(blindness(pane.spec, session.models()))
+        raise CannotSeeError.of(blindness(pane.spec, session.models()))
 
 
 # ── One pane ──────────────────────────────────────────────────────────────────────────

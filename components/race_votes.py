@@ -13,7 +13,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from components import kept, kept_races, session
-from components.language import _
+from components.language import _, say
 from components.race_numbers import plain, table
 from llm.errors import ImportRefusedError, StorageError
 from llm.race import Race
@@ -65,7 +65,7 @@ def _cast(race: Race, choice: Choice) -> None:
             said = _("Your vote counts until this tab closes: {choice}. A was {a}, B was {b}.")
     except StorageError as error:
         said = _("Your vote counts until this tab closes: {choice}. A was {a}, B was {b}.")
-        reason = f" {error}"
+        reason = f" {say(error)}"
     race.verdict = said.format(
         choice=_(_CHOICES[choice]), a=race.panes[0].contender.label,
         b=race.panes[1].contender.label) + reason
@@ -106,7 +106,7 @@ def show_standings() -> None:
             votes = _all_votes()
         except StorageError as error:
             votes = session.votes()
-            st.warning(plain(str(error)), icon=":material/save:")
+            st.warning(plain(say(error)), icon=":material/save:")
         if votes:
             _show_votes(votes)
         else:
@@ -141,11 +141,11 @@ def _import() -> None:
         known = {vote.id for vote in _all_votes()}
         found = import_votes(file.getvalue(), known)
         if len(known) + len(found.votes) > MAX_VOTES:
-            raise ImportRefusedError(_("Nothing was imported: there would be more than {most} "
-                                       "votes.").format(most=f"{MAX_VOTES:,}"))
+            raise ImportRefusedError(
+                "Nothing was imported: there would be more than {most:,} votes.", most=MAX_VOTES)
         _keep(found.votes)
     except (ImportRefusedError, StorageError) as error:
-        st.session_state[_TOLD] = str(error)
+        st.session_state[_TOLD] = say(error)
         return
     st.session_state[_TOLD] = _("{new} votes imported, {old} were here already.").format(
         new=len(found.votes), old=found.duplicates)

@@ -11,7 +11,7 @@ from components import session
 from components.browser import announce
 from components.figures import ending_note, figures_line
 from components.growing import draw_as_they_grow
-from components.language import _
+from components.language import _, say
 from components.text import show_text
 from llm.replies import Reply
 
@@ -31,7 +31,8 @@ def show_reply(reply: Reply, *, key: str) -> None:
     with below.container():
         show_outcome(reply)
         if is_news:
-            announce(reply.text or reply.error or _("The reply is empty."), key=f"announce-{key}")
+            announce(reply.text or _error_of(reply) or _("The reply is empty."),
+                     key=f"announce-{key}")
 
 
 def show_outcome(reply: Reply) -> None:
@@ -42,7 +43,12 @@ def show_outcome(reply: Reply) -> None:
     """
     session.note_figures(reply)
     if reply.error is not None:
-        st.error(reply.error, icon=":material/error:")
+        st.error(_error_of(reply), icon=":material/error:")
     if note := ending_note(reply):
         st.caption(f":material/info: {note}")
     st.caption(figures_line(reply).replace("$", r"\$"))
+
+
+def _error_of(reply: Reply) -> str:
+    # One that was opened again has the English sentence alone.
+    return say(reply.wording or reply.error or "")

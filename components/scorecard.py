@@ -13,7 +13,7 @@ import streamlit as st
 
 from components import kept, session
 from components.figures import human_seconds
-from components.language import _
+from components.language import _, say
 from components.race_numbers import plain, table
 from components.safe_markdown import legible
 from llm.errors import StorageError
@@ -32,7 +32,7 @@ def gather_figures() -> list[Measured]:
         found = [measure(reply) for reply in kept.replies() if reply.total_seconds is not None]
     except StorageError as error:
         st.warning(plain(_("Only this visit's replies are counted. {reason}").format(
-            reason=error)), icon=":material/warning:")
+            reason=say(error))), icon=":material/warning:")
         found = []
     once = {(figures.model_id, figures.started_at): figures
             for figures in [*found, *session.figures()]}

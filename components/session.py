@@ -18,6 +18,7 @@ from llm.replies import Reply
 from llm.scorecard import Measured, measure
 from llm.transcript import Transcript
 from llm.votes import Vote
+from llm.wording import Wording
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.memory import InMemorySaver
@@ -55,7 +56,7 @@ class Keeping:
     """Whether that was said here and could not be remembered."""
     private: set[str] = field(default_factory=set)
     """Conversations of which something was said while nothing was to be kept: ids."""
-    problems: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, Wording] = field(default_factory=dict)
     """Conversation's id -> the sentence why the last of it is not kept."""
     last_shown: dict[str, str] = field(default_factory=dict)
     """Stage -> the conversation that is kept as the one to begin with next time."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from components import session
-from components.language import _
+from components.language import _, say
 from components.take_away import offer_text
 from components.text import show_literal
 from components.what_ran_http import not_kept, show_request, show_response
@@ -86,7 +86,7 @@ def _show_prompt(reply: Reply, spec: ModelSpec | None, *, key: str) -> None:
         prompt = prompt_of(reply, spec) if spec is not None else None
     except ParleyError as error:
         st.caption(_("The prompt cannot be shown:"))
-        show_literal(str(error))
+        show_literal(say(error))
         return
     if spec is None or prompt is None:
         st.markdown(_why_no_prompt(reply, spec))

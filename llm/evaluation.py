@@ -44,6 +44,7 @@ from llm.providers import bind_settings, create_chat_model
 from llm.replies import Ending, Reply, event_loop, start_reply
 from llm.results import Results, write_results
 from llm.spending import Budget
+from llm.wording import Wording
 
 LOCAL_PARALLEL = 2
 HOSTED_PARALLEL = 4
@@ -90,7 +91,7 @@ class Evaluation:
         self._create, self._parallel = create, dict(parallel or {})
         self._budget = Budget(self.plan, max_usd, journal.contents.usd)
         self._state = State.READY
-        self._error: str | None = None
+        self._error: Wording | None = None
         self._crash: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
         self._news, self._unpaused = asyncio.Event(), asyncio.Event()
@@ -201,9 +202,10 @@ class Evaluation:
                     self._news.set()
         except* OSError as group:
             self._state = State.FAILED
-            self._error = (
-                f"The evaluation stopped: its journal in {self.folder} cannot be written "
-                f"({_first(group)}). What ran before is kept: make room, and go on with it.")
+            self._error = Wording(
+                "The evaluation stopped: its journal in {folder} cannot be written "
+                "({reason}). What ran before is kept: make room, and go on with it.",
+                folder=self.folder, reason=_first(group))
         except* Exception as group:
             self._state, self._crash = State.FAILED, group
 
@@ -216,7 +218,7 @@ class Evaluation:
             await asyncio.get_running_loop().run_in_executor(
                 self._writer, write_results, self.results, self.folder)
         except StorageError as error:
-            self._error = self._error or str(error)
+            self._error = self._error or error.wording
         finally:
             self._close()
 
@@ -237,7 +239,7 @@ class Evaluation:
                 # Starting a local engine, or fetching its weights, takes a while.
                 lane.chains = await asyncio.to_thread(self._chains, lane)
             except ParleyError as error:
-                lane.halted = str(error)
+                lane.halted = error.wording
                 return
             perform = self._judge_pair if lane.is_judge else self._run_row
             async with asyncio.TaskGroup() as callers:
@@ -337,12 +339,13 @@ class Evaluation:
 
     def _is_hopeless(self, lane: Lane, reply: Reply) -> bool:
         if reply.error_type in _HOPELESS:
-            lane.halted = reply.error
+            lane.halted = reply.wording
             return True
         retryable = reply.error_type and getattr(errors, reply.error_type).is_retryable
         lane.unlucky = lane.unlucky + 1 if retryable else 0
         if lane.unlucky >= UNLUCKY and not lane.halted:
-            lane.halted = f"{UNLUCKY} replies in a row failed. The last one: {reply.error}"
+            lane.halted = Wording("{count} replies in a row failed. The last one: {reason}",
+                                  count=UNLUCKY, reason=reply.wording)
         return False
 
     async def _ask(self, chain: Runnable, inputs: dict, spec: ModelSpec,

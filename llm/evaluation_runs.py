@@ -32,6 +32,7 @@ from llm.evaluation import Evaluation
 from llm.journal import FILE_NAME, Contents, Journal, Plan, read_contents, read_folder, read_plan
 from llm.lanes import Progress, progress_of
 from llm.results import Results, write_results
+from llm.wording import Wording
 
 MAX_ROWS = 50_000
 """In one plan: a day's work for a fast service. More are for the command line."""
@@ -104,9 +105,9 @@ def take_in(owner: str, data: bytes) -> str:
     """
     if len(data) > MAX_IMPORT_BYTES:
         raise ImportRefusedError(
-            f"This file has more than {MAX_IMPORT_BYTES // 1_000_000} MB. Its folder holds "
-            "report.html, which opens in any browser.")
-    contents = read_contents(data, name="This file")
+            "This file has more than {most} MB. Its folder holds "
+            "report.html, which opens in any browser.", most=MAX_IMPORT_BYTES // 1_000_000)
+    contents = read_contents(data, name=Wording("This file"))
     with _lock:
         folder = folder_of(owner) / _digest(contents.plan.id)
         if (folder / FILE_NAME).exists():
@@ -227,14 +228,15 @@ def _start(folder: Path, evaluation: Evaluation) -> None:
 
 def _refuse_too_much(owner: str, plan: Plan | None, *, runs: bool) -> None:
     if plan is not None and max(plan.row_count, plan.pair_count) > MAX_ROWS:
-        raise StorageError(f"That is more than {MAX_ROWS:,} calls. Take fewer prompts, models, "
-                           "settings or runs, or use the command line.")
+        raise StorageError("That is more than {most:,} calls. Take fewer prompts, models, "
+                           "settings or runs, or use the command line.", most=MAX_ROWS)
     folders = _folders(owner)
     if plan is not None and len(folders) >= MAX_KEPT:
-        raise StorageError(f"{MAX_KEPT} evaluations are kept for you already. Delete one first.")
+        raise StorageError("{most} evaluations are kept for you already. Delete one first.",
+                           most=MAX_KEPT)
     if runs and sum(_live(folder) is not None for folder in folders) >= MAX_AT_ONCE:
-        raise StorageError(f"{MAX_AT_ONCE} of your evaluations run already. Wait for one of them, "
-                           "or cancel it.")
+        raise StorageError("{most} of your evaluations run already. Wait for one of them, "
+                           "or cancel it.", most=MAX_AT_ONCE)
 
 
 def _kept(folder: Path) -> Kept:
@@ -264,5 +266,8 @@ def _without_its_path(folder: Path) -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        told = str(error).replace(str(folder / FILE_NAME), "Its journal")
-        raise StorageError(told.replace(str(folder), "its folder")) from error
+        hidden = {str(folder / FILE_NAME): Wording("Its journal"),
+                  str(folder): Wording("its folder")}
+        raise StorageError(error.wording.template, **{
+            name: hidden.get(value, value) for name, value in error.wording.values.items()
+        }) from error

@@ -104,8 +104,9 @@ def read_header(path: Path) -> Header:
     `UnsupportedModelError` for a version of the format that is not known.
     """
     damaged = WeightsDamagedError(
-        f"The weights in {path.name} are damaged or only half downloaded. "
-        "Delete that file and fetch it again."
+        "The weights in {file} are damaged or only half downloaded. "
+        "Delete that file and fetch it again.",
+        file=path.name,
     )
     with path.open("rb") as file:
         if file.read(4) != _MAGIC:
@@ -117,8 +118,9 @@ def read_header(path: Path) -> Header:
                 version = cursor.scalar("<I")
                 if version not in (2, 3):
                     raise UnsupportedModelError(
-                        f"{path.name} is in version {version} of the GGUF format, which is not "
-                        "supported. Look for a file made with a current llama.cpp."
+                        "{file} is in version {version} of the GGUF format, which is not "
+                        "supported. Look for a file made with a current llama.cpp.",
+                        file=path.name, version=version,
                     )
                 header = _read(cursor)
             except (struct.error, KeyError, RecursionError) as error:

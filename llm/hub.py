@@ -87,7 +87,8 @@ def choose(names: Iterable[str], engine: str, file: str | None, mmproj: str | No
         for name in wanted:
             if name not in names:
                 raise WeightsMissingError(
-                    f"{repository} has no file {name}. It has: {_listed(names, '.gguf')}.")
+                    "{repository} has no file {name}. It has: {files}.",
+                    repository=repository, name=name, files=_listed(names, '.gguf'))
         return wanted
     here = [name for name in names if "/" not in name]
     weights = [name for name in here if fnmatch(name, "model*.safetensors")]
@@ -97,8 +98,9 @@ def choose(names: Iterable[str], engine: str, file: str | None, mmproj: str | No
         weights = ["model.safetensors"]
     if not weights or "config.json" not in here:
         raise UnsupportedModelError(
-            f"{repository} has no safetensors weights that transformers can load. Other formats "
-            "can run code and are not fetched. Look for a newer upload, or a GGUF file."
+            "{repository} has no safetensors weights that transformers can load. Other formats "
+            "can run code and are not fetched. Look for a newer upload, or a GGUF file.",
+            repository=repository,
         )
     beside = [name for name in here if any(fnmatch(name, kind) for kind in _BESIDE_WEIGHTS)]
     return [*beside, *weights]
@@ -112,11 +114,14 @@ def only_gguf(names: Iterable[str], repository: str) -> str:
     models = [name for name in sorted(names) if name.endswith(".gguf")
               and "mmproj" not in name.lower()
               and (_PART_OF_GGUF.search(name) is None or "-00001-of-" in name)]
-    if len(models) != 1:
+    if not models:
         raise UnsupportedModelError(
-            f"{repository} holds several models; name one of its files: {_listed(models)}."
-            if models else f"{repository} holds no GGUF file, which is what llama.cpp loads."
-        )
+            "{repository} holds no GGUF file, which is what llama.cpp loads.",
+            repository=repository)
+    if len(models) > 1:
+        raise UnsupportedModelError(
+            "{repository} holds several models; name one of its files: {files}.",
+            repository=repository, files=_listed(models))
     return models[0]
 
 
@@ -208,7 +213,8 @@ def _fetch(repository: str, commit: str, name: str, file: HubFile, target: Path,
         if digest != file.sha256:
             part.unlink()
             raise WeightsDamagedError(
-                f"{name} of {repository} came damaged: its checksum is wrong. Fetch it again."
+                "{name} of {repository} came damaged: its checksum is wrong. Fetch it again.",
+                name=name, repository=repository,
             )
     os.replace(part, target)
     return file.size - resumed
@@ -306,23 +312,27 @@ def _translated(error: Exception, repository: str) -> LocalModelError:
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     unreachable = HubUnreachableError(
-        f"The Hugging Face Hub ({_endpoint()}) does not answer from here. Check the connection; "
-        "what has come is kept. Models that are on this machine work without it."
+        "The Hugging Face Hub ({endpoint}) does not answer from here. Check the connection; "
+        "what has come is kept. Models that are on this machine work without it.",
+        endpoint=_endpoint(),
     )
     if isinstance(error, theirs.GatedRepoError):
         return WeightsMissingError(
-            f"{repository} is only for those who accepted its terms. Accept them on its page on "
-            "the Hub, and set HF_TOKEN to a token of yours."
+            "{repository} is only for those who accepted its terms. Accept them on its page on "
+            "the Hub, and set HF_TOKEN to a token of yours.",
+            repository=repository,
         )
     if isinstance(error, theirs.RepositoryNotFoundError | theirs.HFValidationError
                   ) or status in (401, 404):
         return WeightsMissingError(
-            f"The Hub has no repository {repository}, or it is private. Check the id; for a "
-            "private one set HF_TOKEN."
+            "The Hub has no repository {repository}, or it is private. Check the id; for a "
+            "private one set HF_TOKEN.",
+            repository=repository,
         )
     if status is not None:
         return HubUnreachableError(
-            f"The Hugging Face Hub answered with an error ({status}). Try again later."
+            "The Hugging Face Hub answered with an error ({status}). Try again later.",
+            status=status,
         )
     if isinstance(error, theirs.OfflineModeIsEnabled):
         return HubUnreachableError(
@@ -332,8 +342,10 @@ def _translated(error: Exception, repository: str) -> LocalModelError:
         return unreachable
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return NoRoomError(f"The disk is full. Make room in {paths.home()} and try again.")
+            return NoRoomError("The disk is full. Make room in {folder} and try again.",
+                               folder=paths.home())
         if error.errno is not None:
-            return NoRoomError(f"{paths.home()} cannot be written to ({error.strerror}).")
+            return NoRoomError("{folder} cannot be written to ({reason}).",
+                               folder=paths.home(), reason=error.strerror)
     # http_get's own words for a body that ended early.
     return unreachable

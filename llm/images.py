@@ -95,8 +95,9 @@ def read_images(files: Sequence[bytes]) -> list[Picture]:
     """All of them, or an error: `PictureTooLargeError` also for more than `MAX_PICTURES`."""
     if len(files) > MAX_PICTURES:
         raise PictureTooLargeError(
-            f"A message takes up to {MAX_PICTURES} pictures, and these are {len(files)}. "
-            "Send them in several messages."
+            "A message takes up to {most} pictures, and these are {count}. "
+            "Send them in several messages.",
+            most=MAX_PICTURES, count=len(files),
         )
     if len(files) == 1:
         return [read_image(files[0])]
@@ -105,7 +106,8 @@ def read_images(files: Sequence[bytes]) -> list[Picture]:
         try:
             pictures.append(read_image(data))
         except (UnreadablePictureError, PictureTooLargeError) as error:
-            raise type(error)(f"Picture {number} of {len(files)}: {error}") from error
+            raise type(error)("Picture {number} of {count}: {reason}", number=number,
+                              count=len(files), reason=error) from error
     return pictures
 
 
@@ -118,8 +120,9 @@ def read_image(data: bytes) -> Picture:
     """
     if len(data) > MAX_BYTES:
         raise PictureTooLargeError(
-            f"This file has {len(data) / 1024 / 1024:.1f} MB; a picture may have up to "
-            f"{MAX_BYTES // 1024 // 1024} MB. Save it smaller, or as JPEG, and send that."
+            "This file has {size:.1f} MB; a picture may have up to "
+            "{most} MB. Save it smaller, or as JPEG, and send that.",
+            size=len(data) / 1024 / 1024, most=MAX_BYTES // 1024 // 1024,
         )
     kind = kind_of(data)
     try:
@@ -129,15 +132,17 @@ def read_image(data: bytes) -> Picture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureTooLargeError(
-            f"This {kind} says it has far more than {MAX_PIXELS // 1_000_000} megapixels. "
-            "Save it smaller and send that."
+            "This {kind} says it has far more than {most} megapixels. "
+            "Save it smaller and send that.",
+            kind=kind, most=MAX_PIXELS // 1_000_000,
         ) from error
     except Exception as error:
         # Decoders raise whatever the damage leads them to: SyntaxError, struct.error,
         # KeyError, OSError, EOFError … all of it means the same to the sender.
         raise UnreadablePictureError(
-            f"This {kind} is damaged: it cannot be read to its end. Save or export it again "
-            "and send the new file."
+            "This {kind} is damaged: it cannot be read to its end. Save or export it again "
+            "and send the new file.",
+            kind=kind,
         ) from error
 
 
@@ -191,14 +196,17 @@ def _picture(encoded: bytes, size: tuple[int, int], data: bytes, original_size: 
 def _refuse_too_large(width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE:
         raise PictureTooLargeError(
-            f"This picture has {width:,} × {height:,} pixels; a side may have up to "
-            f"{MAX_SIDE:,}. Crop it or save it smaller, and send that."
+            "This picture has {width:,} × {height:,} pixels; a side may have up to "
+            "{most:,}. Crop it or save it smaller, and send that.",
+            width=width, height=height, most=MAX_SIDE,
         )
     if width * height > MAX_PIXELS:
         raise PictureTooLargeError(
-            f"This picture has {width:,} × {height:,} pixels, {width * height / 1e6:.1f} "
-            f"megapixels; up to {MAX_PIXELS // 1_000_000} are taken. "
-            "Save it smaller and send that."
+            "This picture has {width:,} × {height:,} pixels, {megapixels:.1f} "
+            "megapixels; up to {most} are taken. "
+            "Save it smaller and send that.",
+            width=width, height=height, megapixels=width * height / 1e6,
+            most=MAX_PIXELS // 1_000_000,
         )
 
 

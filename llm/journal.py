@@ -31,6 +31,7 @@ from llm.prompt_sets import MAX_PROMPTS, Prompt
 from llm.replies import Ending
 from llm.transcript import new_id
 from llm.votes import ModelId, Settings
+from llm.wording import Wording, WrongValueError, first_fault
 
 FILE_NAME = "journal.jsonl"
 MAX_BYTES = 500_000_000
@@ -91,9 +92,9 @@ class Plan(_Line):
     @model_validator(mode="after")
     def _numbers_its_prompts(self) -> Plan:
         if [prompt.number for prompt in self.prompts] != list(range(1, len(self.prompts) + 1)):
-            raise ValueError("the prompts must be numbered from 1")
+            raise WrongValueError("the prompts must be numbered from 1")
         if len(set(self.models)) < len(self.models):
-            raise ValueError("each model must be named once")
+            raise WrongValueError("each model must be named once")
         return self
 
     @property
@@ -229,16 +230,16 @@ class Contents:
         known = set(self.plan.contenders())
         sides = {line.contender} if isinstance(line, Row) else {line.pair.left, line.pair.right}
         if not sides <= known or line.run > self.plan.runs or line.prompt > len(self.plan.prompts):
-            raise ValueError("the plan has no such row")
+            raise WrongValueError("the plan has no such row")
         if isinstance(line, Judged):
             if line.pair in self.judged:
-                raise ValueError(f"{line.pair} was judged twice")
+                raise WrongValueError("{pair} was judged twice", pair=line.pair)
             self.judged[line.pair] = line
             self.usd += line.usd or 0.0
             return
         before = self.rows.get(line.key)
         if before is not None and not (before.failed and line.attempt == before.attempt + 1):
-            raise ValueError(f"{line.key} ran twice")
+            raise WrongValueError("{key} ran twice", key=line.key)
         self.rows[line.key] = line
         self.usd += line.usd or 0.0
 
@@ -269,8 +270,8 @@ class Journal:
         try:
             if path.exists() and b"\n" in path.read_bytes():
                 raise StorageError(
-                    f"{folder} already holds an evaluation. Go on with that one, or choose "
-                    "another folder.")
+                    "{folder} already holds an evaluation. Go on with that one, or choose "
+                    "another folder.", folder=folder)
             contents = contents or Contents(plan)
             draft = path.with_suffix(".part")
             with draft.open("wb") as file:
@@ -282,7 +283,7 @@ class Journal:
             return cls(folder, lock, contents)
         except OSError as error:
             lock.release()
-            raise StorageError(_cannot_write(folder, error)) from error
+            raise _cannot_write(folder, error) from error
         except BaseException:
             lock.release()
             raise
@@ -301,7 +302,7 @@ class Journal:
             return cls(folder, lock, contents)
         except ImportRefusedError as error:
             lock.release()
-            raise StorageError(str(error)) from error
+            raise StorageError.of(error.wording) from error
         except BaseException:
             lock.release()
             raise
@@ -324,13 +325,14 @@ class Journal:
         self._lock.release()
 
 
-def read_contents(data: bytes, *, name: str) -> Contents:
+def read_contents(data: bytes, *, name: str | Wording) -> Contents:
     """What a journal's bytes hold, or those of results.jsonl. A last line cut short is left out.
 
     Raises `ImportRefusedError`, naming the line.
     """
     if len(data) > MAX_BYTES:
-        raise ImportRefusedError(f"{name} has more than {MAX_BYTES // 1_000_000} MB.")
+        raise ImportRefusedError("{name} has more than {most} MB.",
+                                 name=name, most=MAX_BYTES // 1_000_000)
     contents = None
     for number, text in enumerate(data.split(b"\n")[:-1], start=1):
         try:
@@ -338,18 +340,19 @@ def read_contents(data: bytes, *, name: str) -> Contents:
             if contents is None and isinstance(line, Plan):
                 contents = Contents(line)
             elif contents is None or isinstance(line, Plan):
-                raise ValueError("the plan must come first, and once")
+                raise WrongValueError("the plan must come first, and once")
             else:
                 contents.take(line)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
+            place, reason = first_fault(error)
             raise ImportRefusedError(
-                f"{name} is damaged at line {number}: {place} {first['msg']}.") from error
+                "{name} is damaged at line {number}: {place} {reason}.",
+                name=name, number=number, place=place, reason=reason) from error
         except ValueError as error:
-            raise ImportRefusedError(f"{name} is damaged at line {number}: {error}.") from error
+            raise ImportRefusedError("{name} is damaged at line {number}: {reason}.",
+                                     name=name, number=number, reason=error) from error
     if contents is None:
-        raise ImportRefusedError(f"{name} holds no evaluation.")
+        raise ImportRefusedError("{name} holds no evaluation.", name=name)
     return contents
 
 
@@ -358,7 +361,7 @@ def read_folder(folder: Path) -> Contents:
     try:
         return read_contents(_read(folder / FILE_NAME), name=str(folder / FILE_NAME))
     except ImportRefusedError as error:
-        raise StorageError(str(error)) from error
+        raise StorageError.of(error.wording) from error
 
 
 def read_plan(folder: Path) -> Plan:
@@ -369,9 +372,10 @@ def read_plan(folder: Path) -> Plan:
             line = file.readline(MAX_BYTES)
         return Plan.model_validate_json(line)
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror}).") from error
+        raise StorageError("{path} cannot be read ({reason}).",
+                           path=path, reason=error.strerror) from error
     except ValidationError as error:
-        raise StorageError(f"{path} holds no evaluation.") from error
+        raise StorageError("{path} holds no evaluation.", path=path) from error
 
 
 def _to_json(line: Plan | Row | Judged) -> str:
@@ -381,12 +385,14 @@ def _to_json(line: Plan | Row | Judged) -> str:
 def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise StorageError(f"{path} has more than {MAX_BYTES // 1_000_000} MB.")
+            raise StorageError("{path} has more than {most} MB.",
+                               path=path, most=MAX_BYTES // 1_000_000)
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise StorageError(f"{path.parent} holds no evaluation.") from error
+        raise StorageError("{folder} holds no evaluation.", folder=path.parent) from error
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror}).") from error
+        raise StorageError("{path} cannot be read ({reason}).",
+                           path=path, reason=error.strerror) from error
 
 
 def _locked(folder: Path) -> FileLock:
@@ -396,9 +402,10 @@ def _locked(folder: Path) -> FileLock:
         lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
         lock.acquire()
     except Timeout as error:
-        raise StorageError(f"The evaluation in {folder} is running already.") from error
+        raise StorageError("The evaluation in {folder} is running already.",
+                           folder=folder) from error
     except OSError as error:
-        raise StorageError(_cannot_write(folder, error)) from error
+        raise _cannot_write(folder, error) from error
     return lock
 
 
@@ -411,7 +418,8 @@ def _fsync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _cannot_write(folder: Path, error: OSError) -> str:
-    return f"{folder} cannot be written ({error.strerror or error}). Choose another folder."
+def _cannot_write(folder: Path, error: OSError) -> StorageError:
+    return StorageError("{folder} cannot be written ({reason}). Choose another folder.",
+                        folder=folder, reason=error.strerror or error)
 
 

@@ -94,14 +94,17 @@ def find_key(spec: ModelSpec, api_key: str | None = None) -> str | None:
         if needs_key(spec):
             service = SERVICES[spec.provider]
             raise MissingKeyError(
-                f"{spec.label} needs a key from {service.name}: get one at {service.keys_page}, "
-                f"then type it in here or set {service.key_variable}."
+                "{label} needs a key from {service}: get one at {keys_page}, "
+                "then type it in here or set {variable}.",
+                label=spec.label, service=service.name, keys_page=service.keys_page,
+                variable=service.key_variable,
             )
         return None
     if not re.fullmatch(r"[!-~]+", key):
         raise InvalidKeyError(
-            f"The key for {spec.label} holds spaces or characters that no key has. "
-            "Copy it again, alone and whole."
+            "The key for {label} holds spaces or characters that no key has. "
+            "Copy it again, alone and whole.",
+            label=spec.label,
         )
     return key
 

@@ -17,6 +17,7 @@ from langchain_core.runnables import Runnable
 
 from llm.catalog import ModelSpec, get_model
 from llm.journal import Contender, Contents, Key, Pair, Row
+from llm.wording import Wording
 
 
 class State(StrEnum):
@@ -46,7 +47,7 @@ class LaneProgress:
     failed: int
     running: int
     usd: float
-    halted: str | None
+    halted: Wording | None
     """Why it does not go on, as a sentence to show."""
 
 
@@ -59,7 +60,7 @@ class Progress:
     max_usd: float | None
     seconds_left: float | None
     """A guess from this sitting's pace; None before there is one."""
-    error: str | None
+    error: Wording | None
 
     @property
     def done(self) -> int:
@@ -109,7 +110,7 @@ class Lane:
         self.todo: deque[Any] = deque()
         self.total = self.done = self.failed = self.running = self.unlucky = self.ran = 0
         self.usd = 0.0
-        self.halted: str | None = None
+        self.halted: Wording | None = None
         self.started: float | None = None
         self.chains: list[Runnable] = []
 

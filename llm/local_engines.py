@@ -36,6 +36,7 @@ from llm.endpoint import Endpoint
 from llm.engine_kinds import LOCAL_ENGINES, why_it_died
 from llm.errors import EngineError, LocalModelError, OutOfMemoryError, WeightsMissingError
 from llm.weights import Progress, Weights
+from llm.wording import Wording
 
 __all__ = ["BUSY", "LOCAL_ENGINES", "Endpoint", "Engine", "Limits", "Pool", "State",
            "engine_for", "engine_to_ask", "pool", "shutdown"]
@@ -87,7 +88,12 @@ class Engine:
     @property
     def detail(self) -> str:
         """One plain sentence more than `state`, or ""."""
-        return self._life.detail if self._life else ""
+        return str(self.wording or "")
+
+    @property
+    def wording(self) -> Wording | None:
+        """`detail`, for other languages."""
+        return self._life.detail if self._life else None
 
     @property
     def error(self) -> LocalModelError | None:
@@ -161,7 +167,8 @@ class Engine:
             return self._life
 
     def _late(self) -> EngineError:
-        return EngineError(f"{self.spec.label} is not ready yet. Try again in a moment.")
+        return EngineError("{label} is not ready yet. Try again in a moment.",
+                           label=self.spec.label)
 
 
 class _Life:
@@ -171,7 +178,7 @@ class _Life:
         self.engine, self.spec, self.pool = engine, engine.spec, engine._pool
         self.kind = LOCAL_ENGINES[self.spec.engine]
         self.state: State = "loading"
-        self.detail = ""
+        self.detail: Wording | None = None
         self.progress: float | None = None
         self.error: LocalModelError | None = None
         self.endpoint: Endpoint | None = None
@@ -207,7 +214,8 @@ class _Life:
         if self.thread.is_alive() and self.thread is not threading.current_thread():
             self.thread.join()
 
-    def _set(self, state: State, detail: str = "", progress: float | None = None) -> None:
+    def _set(self, state: State, detail: Wording | None = None,
+             progress: float | None = None) -> None:
         with self.pool.changed:
             self.state, self.detail, self.progress = state, detail, progress
             self.pool.changed.notify_all()
@@ -228,7 +236,7 @@ class _Life:
         if self.error is None or self.stopping.is_set() or self.cancelled.is_set():
             self._set("ended", self.detail)
         else:
-            self._set("failed", str(self.error))
+            self._set("failed", self.error.wording)
 
     def _get_weights(self) -> Weights:
         try:
@@ -238,7 +246,8 @@ class _Life:
 
         def show(progress: Progress) -> None:
             self._set("converting" if progress.stage == "converting" else "fetching",
-                      f"{progress.done / 1e6:,.0f} of {progress.total / 1e6:,.0f} MB",
+                      Wording("{done:,.0f} of {total:,.0f} MB",
+                              done=progress.done / 1e6, total=progress.total / 1e6),
                       progress.share)
 
         found = weights.fetch(self.spec, show, self.cancelled)
@@ -247,7 +256,7 @@ class _Life:
 
     def _wait_for_room(self) -> None:
         while not self.pool.make_room(self.engine):
-            self._set("loading", "Waiting until another local model is free.")
+            self._set("loading", Wording("Waiting until another local model is free."))
             if self.stopping.wait(0.2):
                 raise self._ended()
 
@@ -257,8 +266,9 @@ class _Life:
         needed, free = order.pop("memory"), psutil.virtual_memory().available
         if needed > free:
             raise OutOfMemoryError(
-                f"{self.spec.label} needs {needed / 1e9:.1f} GB of memory and this machine has "
-                f"{free / 1e9:.1f} GB free. Close other programs, or choose a smaller model."
+                "{label} needs {needed:.1f} GB of memory and this machine has "
+                "{free:.1f} GB free. Close other programs, or choose a smaller model.",
+                label=self.spec.label, needed=needed / 1e9, free=free / 1e9,
             )
         key, name = secrets.token_urlsafe(32), self.kind.model_name(self.spec, found)
         order |= {"name": name, "api_key": key}
@@ -292,17 +302,18 @@ class _Life:
             except EngineError:
                 unwell += 1
                 if unwell * limits.look_seconds >= 30:
-                    self.detail = "It no longer answered. The next message starts it again."
+                    self.detail = Wording(
+                        "It no longer answered. The next message starts it again.")
                     return
                 continue
             if busy:
                 self.asked = time.monotonic()
             elif not self.engine.keep and time.monotonic() - self.asked > limits.idle_seconds:
-                self.detail = "Not used for a while. The next message starts it again."
+                self.detail = Wording("Not used for a while. The next message starts it again.")
                 self.stopping.set()
                 return
         if not self.stopping.is_set():
-            self.detail = "It stopped unexpectedly. The next message starts it again."
+            self.detail = Wording("It stopped unexpectedly. The next message starts it again.")
 
     def is_in_use(self) -> bool:
         try:
@@ -316,14 +327,16 @@ class _Life:
         return sum(slot["is_processing"] for slot in slots)
 
     def _ended(self) -> EngineError:
-        return EngineError(f"{self.spec.label} was ended before it was ready. Ask again.")
+        return EngineError("{label} was ended before it was ready. Ask again.",
+                           label=self.spec.label)
 
     def _why_it_died(self, found: Weights) -> LocalModelError:
         if self.stopping.is_set():
             return self._ended()
         said = engine_logs.last_words(self.engine.log_file)
         return why_it_died(said, self.exit_code, self.spec, found) or EngineError(
-            f"{self.spec.label} did not start. Try again; {self.engine.log_file} says more."
+            "{label} did not start. Try again; {log} says more.",
+            label=self.spec.label, log=self.engine.log_file,
         )
 
 
@@ -342,7 +355,7 @@ class Pool:
     def engine_for(self, spec: ModelSpec) -> Engine:
         """The engine of this model: the same one for all that ask in this process."""
         if spec.engine is None:
-            raise EngineError(f"{spec.label} does not run on this machine.")
+            raise EngineError("{label} does not run on this machine.", label=spec.label)
         key = (spec.engine, spec.weights, spec.file, spec.mmproj, spec.context_window)
         with self.changed:
             if key not in self._engines:
@@ -404,7 +417,8 @@ def engine_to_ask(spec: ModelSpec) -> Engine:
     engine = engine_for(spec)
     if engine.state == "absent" and spec.weights != "builtin":
         raise WeightsMissingError(
-            f"The weights of {spec.label} are not on this machine yet. Fetch them first.")
+            "The weights of {label} are not on this machine yet. Fetch them first.",
+            label=spec.label)
     return engine
 
 

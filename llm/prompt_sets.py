@@ -31,6 +31,7 @@ from pydantic_core import from_json
 
 from llm.checks import Check, ChrF, Contains
 from llm.errors import ImportRefusedError
+from llm.wording import Wording, WrongValueError, first_fault
 
 SHIPPED = Path(__file__).with_name("prompt_sets")
 MAX_BYTES = 5_000_000
@@ -64,7 +65,7 @@ class Prompt(BaseModel):
 class PromptSet:
     name: str
     prompts: tuple[Prompt, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Wording, ...] = ()
     """What looks like a slip, in plain words: a variable without a column, a column unused."""
 
     @property
@@ -100,8 +101,10 @@ def load_prompt_set(source: str | Path, *, template: str | None = None) -> Promp
     except (OSError, ValueError) as error:
         shipped = ", ".join(list_shipped())
         raise ImportRefusedError(
-            f"{str(source)[:200]} cannot be read ({getattr(error, 'strerror', None) or error}). "
-            f"Give a file's path, or one of the sets that come with Parley: {shipped}."
+            "{source} cannot be read ({reason}). "
+            "Give a file's path, or one of the sets that come with Parley: {shipped}.",
+            source=str(source)[:200], reason=getattr(error, "strerror", None) or error,
+            shipped=shipped,
         ) from error
     return parse_prompt_set(data, name=path.stem, form=form_of(path.name), template=template)
 
@@ -121,7 +124,8 @@ def parse_prompt_set(data: bytes, *, name: str, form: Form, template: str | None
     """
     if len(data) > MAX_BYTES:
         raise ImportRefusedError(
-            f"This prompt set has more than {MAX_BYTES / 1e6:.0f} MB. Split it.")
+            "This prompt set has more than {most:.0f} MB. Split it.",
+            most=MAX_BYTES / 1e6)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -137,12 +141,14 @@ def parse_prompt_set(data: bytes, *, name: str, form: Form, template: str | None
         columns.update(dict.fromkeys(row))
         prompts.append(_prompt(where, row, template, len(prompts) + 1, used, unfilled))
         if len(prompts) > MAX_PROMPTS:
-            raise ImportRefusedError(f"This prompt set has more than {MAX_PROMPTS:,} prompts.")
+            raise ImportRefusedError("This prompt set has more than {most:,} prompts.",
+                                     most=MAX_PROMPTS)
     if not prompts:
         raise ImportRefusedError("There are no prompts in it.")
-    notes = [f"{{{variable}}} in prompt {number} stays as it is: there is no such column."
+    notes = [Wording("{variable} in prompt {number} stays as it is: there is no such column.",
+                     variable=f"{{{variable}}}", number=number)
              for variable, number in unfilled.items() if set(columns) - {*_SPECIAL}]
-    notes += [f"The column “{column}” is not used in any prompt."
+    notes += [Wording("The column “{column}” is not used in any prompt.", column=column)
               for column in columns if column not in used and column not in _SPECIAL]
     return PromptSet(name, tuple(prompts), tuple(notes))
 
@@ -159,11 +165,12 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """
     growth = sum(len(values[name]) for name in _VARIABLE.findall(template) if name in values)
     if len(template) + growth > 2 * MAX_PROMPT:
-        raise ValueError(f"filled in, it has more than {MAX_PROMPT:,} characters")
+        raise WrongValueError("filled in, it has more than {most:,} characters",
+                              most=MAX_PROMPT)
     return _VARIABLE.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def _prompt(where: str, row: Mapping[str, Any], template: str | None, number: int,
+def _prompt(where: Wording, row: Mapping[str, Any], template: str | None, number: int,
             used: set[str], unfilled: dict[str, int]) -> Prompt:
     values = {name: str(value) for name, value in row.items()
               if isinstance(value, str | int | float) and not isinstance(value, bool)}
@@ -171,9 +178,9 @@ def _prompt(where: str, row: Mapping[str, Any], template: str | None, number: in
     try:
         for name in row:
             if name not in _SPECIAL and name not in values:
-                raise ValueError(f"“{name[:80]}” must be text or a number")
+                raise WrongValueError("“{name}” must be text or a number", name=name[:80])
         if not isinstance(written, str) or not isinstance(row.get("system") or "", str):
-            raise ValueError("prompt and system must be text")
+            raise WrongValueError("prompt and system must be text")
         names = variables_in(written + (row.get("system") or ""))
         used.update(names)
         for name in names:
@@ -187,29 +194,29 @@ def _prompt(where: str, row: Mapping[str, Any], template: str | None, number: in
                       system=fill(row.get("system") or "", values), tag=row.get("tag") or "",
                       expected=expected or reference, checks=tuple(checks))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))[:100]
+        place, fault = first_fault(error)
         missing = place == "prompt" and not written.strip()
-        reason = "it holds no prompt" if missing else f"{place}: {first['msg'][:200]}"
-        raise ImportRefusedError(f"{where}: {reason}.") from error
+        reason = Wording("it holds no prompt") if missing \
+            else Wording("{place}: {reason}", place=place, reason=fault)
+        raise ImportRefusedError("{where}: {reason}.", where=where, reason=reason) from error
     except (ValueError, TypeError) as error:
-        raise ImportRefusedError(f"{where}: {error}.") from error
+        raise ImportRefusedError("{where}: {reason}.", where=where, reason=error) from error
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [] if value in (None, "") else [value]
     if not all(isinstance(text, str | int | float) and str(text).strip() for text in values):
-        raise ValueError("expected and reference must be text, or lists of texts")
+        raise WrongValueError("expected and reference must be text, or lists of texts")
     return tuple(map(str, values))
 
 
-def _text_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _text_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield f"Line {number}", {"prompt": line.strip()}
+            yield Wording("Line {number}", number=number), {"prompt": line.strip()}
 
 
-def _jsonl_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _jsonl_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
     # By \n alone: JSON strings may hold other line breaks as they are.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -217,14 +224,16 @@ def _jsonl_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             row = from_json(line, allow_inf_nan=False)
         except ValueError as error:
-            raise ImportRefusedError(f"Line {number} is not JSON: {error}.") from error
+            raise ImportRefusedError("Line {number} is not JSON: {reason}.",
+                                     number=number, reason=error) from error
         if not isinstance(row, dict) or len(row) > MAX_COLUMNS:
             raise ImportRefusedError(
-                f"Line {number} is not a JSON object of at most {MAX_COLUMNS} names.")
-        yield f"Line {number}", row
+                "Line {number} is not a JSON object of at most {most} names.",
+                number=number, most=MAX_COLUMNS)
+        yield Wording("Line {number}", number=number), row
 
 
-def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
     header_line = text.partition("\n")[0]
     # Spreadsheets write the separator of the country they run in.
     separator = max(",;\t", key=header_line.count)
@@ -233,32 +242,35 @@ def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         header = [name.strip() for name in next(reader, [])]
         _check_header(header)
         for row in reader:
-            where = f"Row {reader.line_num}"
+            where = Wording("Row {number}", number=reader.line_num)
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) > len(header):
                 raise ImportRefusedError(
-                    f"{where}: it has {len(row)} cells, the header has {len(header)}.")
+                    "{where}: it has {cells} cells, the header has {columns}.",
+                    where=where, cells=len(row), columns=len(header))
             named: dict[str, Any] = dict(zip(header, row, strict=False))
             if checks := named.pop("checks", "").strip():
                 named["checks"] = _checks_cell(where, checks)
             yield where, named
     except csv.Error as error:
-        raise ImportRefusedError(f"Row {reader.line_num} is not CSV: {error}.") from error
+        raise ImportRefusedError("Row {number} is not CSV: {reason}.",
+                                 number=reader.line_num, reason=error) from error
 
 
 def _check_header(header: Sequence[str]) -> None:
     if not header or len(header) > MAX_COLUMNS:
-        raise ImportRefusedError(f"The header must have 1 to {MAX_COLUMNS} columns.")
+        raise ImportRefusedError("The header must have 1 to {most} columns.",
+                                 most=MAX_COLUMNS)
     if len(set(header)) < len(header) or not all(header):
         raise ImportRefusedError("The header must give each column a name of its own.")
 
 
-def _checks_cell(where: str, cell: str) -> list[Any]:
+def _checks_cell(where: Wording, cell: str) -> list[Any]:
     try:
         checks = json.loads(cell)
     except (ValueError, RecursionError) as error:
-        raise ImportRefusedError(f"{where}: checks is not JSON.") from error
+        raise ImportRefusedError("{where}: checks is not JSON.", where=where) from error
     if not isinstance(checks, list):
-        raise ImportRefusedError(f"{where}: checks is not a JSON list.")
+        raise ImportRefusedError("{where}: checks is not a JSON list.", where=where)
     return checks

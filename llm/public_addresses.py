@@ -49,8 +49,9 @@ def _public(host: str, found: Iterable[tuple[Any, ...]]) -> list[str]:
     # One that is not public among several that are is a trick more often than a mistake.
     if not addresses or not all(map(is_public, addresses)):
         raise ServiceUnreachableError(
-            f"{host} is not on the public internet, and this Parley is shared: it connects to no "
-            "other servers that people add. Its operator can list this one in the catalog."
+            "{host} is not on the public internet, and this Parley is shared: it connects to no "
+            "other servers that people add. Its operator can list this one in the catalog.",
+            host=host,
         )
     return addresses
 

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from llm import errors, paths
-from llm.child import Child
+from llm.child import Child, error_in
 from llm.picture_worker import STARTED, request_head
 
 START_SECONDS = 60
@@ -70,16 +70,16 @@ class _Process:
             self._child.end()
 
 
-def _why(event: dict[str, Any] | None) -> errors.ParleyError:
+def _why(event: dict[str, Any] | None) -> Exception:
     if event and event["event"] == "failed":
-        return getattr(errors, event["error"])(event["message"])
+        return error_in(event)
     return _did_not_start()
 
 
 def _did_not_start() -> errors.EngineError:
     return errors.EngineError(
-        "The picture reader did not start. Try again; the reason is in "
-        f"{paths.logs() / 'picture-reader.log'}."
+        "The picture reader did not start. Try again; the reason is in {log}.",
+        log=paths.logs() / "picture-reader.log",
     )
 
 
@@ -145,8 +145,9 @@ async def _ask(port: int, process: _Process, data: bytes) -> dict[str, Any]:
     except TimeoutError as error:
         process.kill()
         raise errors.EngineError(
-            f"The picture reader had no answer after {READ_SECONDS} s and was stopped. "
-            "Try again, or try a smaller picture."
+            "The picture reader had no answer after {seconds} s and was stopped. "
+            "Try again, or try a smaller picture.",
+            seconds=READ_SECONDS,
         ) from error
     except (OSError, ValueError) as error:
         raise errors.EngineError(

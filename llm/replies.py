@@ -33,6 +33,7 @@ from llm.catalog import ModelSpec
 from llm.errors import CutReplyError, EmptyReplyError, ParleyError
 from llm.prices import Cost, cost_of
 from llm.tokens import count_message_tokens, count_tokens
+from llm.wording import Wording
 
 
 class Ending(StrEnum):
@@ -83,6 +84,8 @@ class Reply:
     """The sentence to show, when `ending` is FAILED. Never part of `text`."""
     error_type: str | None = None
     """The class of that error in `llm.errors`."""
+    wording: Wording | None = field(default=None, repr=False, compare=False)
+    """`error` for other languages; it is not stored, so only while this process has the reply."""
     started_at: float = field(default_factory=time.time)
     """Seconds since the epoch."""
     first_token_seconds: float | None = None
@@ -109,7 +112,7 @@ class Reply:
     def failed(cls, model_id: str, error: ParleyError) -> Reply:
         """A reply that never began, for the reason that `error` says."""
         return cls(model_id, ending=Ending.FAILED, error=str(error),
-                   error_type=type(error).__name__)
+                   error_type=type(error).__name__, wording=error.wording)
 
     @property
     def is_running(self) -> bool:
@@ -274,6 +277,7 @@ class _Run:
         told = vendor_errors.translate(error, self.spec)
         self.reply.ending = Ending.FAILED
         self.reply.error, self.reply.error_type = str(told), type(told).__name__
+        self.reply.wording = told.wording
 
     def _count(self, listener: _Listener) -> None:
         reply = self.reply

@@ -185,7 +185,8 @@ def load_results(path: str | Path) -> Results:
     try:
         return parse_results(path.read_bytes(), name=path.name)
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror}).") from error
+        raise StorageError("{path} cannot be read ({reason}).",
+                           path=path, reason=error.strerror) from error
 
 
 def parse_results(data: bytes, *, name: str = "This file") -> Results:
@@ -209,7 +210,8 @@ def write_results(results: Results, folder: Path) -> list[Path]:
             draft.write_text(text, encoding="utf-8", newline="")
             os.replace(draft, folder / name)
     except OSError as error:
-        raise StorageError(f"The results cannot be written ({error.strerror}).") from error
+        raise StorageError("The results cannot be written ({reason}).",
+                           reason=error.strerror) from error
     return [folder / name for name in texts]
 
 

@@ -21,6 +21,7 @@ from llm.journal import Contents, Key, Pair, Plan
 from llm.judge import JUDGE_PROMPT
 from llm.prices import Price, price_of
 from llm.tokens import count_message_tokens, count_tokens
+from llm.wording import Wording
 
 ASSUMED_OUTPUT_TOKENS = 500
 """For a reply without `max_tokens`. Most are shorter."""
@@ -86,10 +87,10 @@ class Budget:
         self.reserved = 0.0
 
     @property
-    def told(self) -> str:
+    def told(self) -> Wording:
         """That the limit is reached, as a sentence to show."""
-        return (f"The next call could pass the limit of ${self.max_usd:.2f}; "
-                f"${self.spent:.4f} is spent. Raise the limit to go on.")
+        return Wording("The next call could pass the limit of ${limit:.2f}; ${spent:.4f} is spent. "
+                       "Raise the limit to go on.", limit=self.max_usd, spent=self.spent)
 
     def ahead(self, spec: ModelSpec, item: Key | Pair, contents: Contents) -> float:
         """What the next piece of work may cost, in US dollars; 0 without a limit."""

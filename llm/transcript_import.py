@@ -35,6 +35,7 @@ from llm.transcript_json import (
     plain_picture,
     turn_from_plain,
 )
+from llm.wording import Wording, WrongValueError, first_fault
 
 MAX_BYTES = 20 * 1024 * 1024
 
@@ -47,41 +48,47 @@ def read_conversations(data: bytes | str) -> list[Transcript]:
     document = _parse(data.encode("utf-8", "replace") if isinstance(data, str) else data)
     pictures = _checked_pictures(document.pictures)
     _refuse_duplicates([conversation.id for conversation in document.conversations],
-                       "two conversations")
+                       Wording("two conversations in it have the same id"))
     return [_checked_transcript(conversation, pictures)
             for conversation in document.conversations]
 
 
-def _refused(reason: str) -> ImportRefusedError:
-    return ImportRefusedError(f"This file was not taken in: {reason}. Nothing was changed.")
+def _refused(template: str, /, **values: Any) -> ImportRefusedError:
+    """The error with its reason, which is worded as in `llm.wording`."""
+    return _refused_because(Wording(template, **values))
+
+
+def _refused_because(reason: WrongValueError | Wording) -> ImportRefusedError:
+    return ImportRefusedError("This file was not taken in: {reason}. Nothing was changed.",
+                              reason=reason)
 
 
 def _parse(data: bytes) -> Conversations:
     if len(data) > MAX_BYTES:
-        raise _refused(f"it has {len(data) / 1024 / 1024:.1f} MB, and up to "
-                       f"{MAX_BYTES // 1024 // 1024} are taken")
+        raise _refused("it has {size:.1f} MB, and up to {most} are taken",
+                       size=len(data) / 1024 / 1024, most=MAX_BYTES // 1024 // 1024)
     try:
         raw = json.loads(data, object_pairs_hook=_without_doubles, parse_constant=_no_number)
     except RecursionError as error:
         raise _refused("it is nested too deeply") from error
     except ValueError as error:
         if isinstance(error, _NotPlain):
-            raise _refused(str(error)) from error
+            raise _refused_because(error) from error
         raise _refused("it is not a whole JSON file") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise _refused("it is not an export of Parley's conversations")
     if raw.get("version") != VERSION:
-        raise _refused(f"it has version {str(raw.get('version'))[:20]} of the format, "
-                       f"and this Parley reads version {VERSION}")
+        raise _refused("it has version {version} of the format, "
+                       "and this Parley reads version {own}",
+                       version=str(raw.get("version"))[:20], own=VERSION)
     try:
         return Conversations.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise _refused(f"at {place[:100]}: {first['msg'][:200]}") from error
+        place, reason = first_fault(error)
+        raise _refused("at {place}: {reason}", place=place, reason=reason) from error
 
 
-class _NotPlain(ValueError):
+class _NotPlain(WrongValueError):
     """JSON that Python reads and the standard has no meaning for."""
 
 
@@ -93,12 +100,12 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> None:
-    raise _NotPlain(f"{name} is not a number in JSON")
+    raise _NotPlain("{name} is not a number in JSON", name=name)
 
 
-def _refuse_duplicates(ids: Sequence[str], what: str) -> None:
+def _refuse_duplicates(ids: Sequence[str], reason: Wording) -> None:
     if len(set(ids)) < len(ids):
-        raise _refused(f"{what} in it have the same id")
+        raise _refused_because(reason)
 
 
 def _checked_pictures(encoded: Mapping[str, str]) -> dict[str, Picture]:
@@ -115,13 +122,14 @@ def _checked_pictures(encoded: Mapping[str, str]) -> dict[str, Picture]:
             # Parley's own come out as the same bytes; anything else is made safe first.
             pictures[sha256] = read_image(data)
         except PictureError as error:
-            raise _refused(f"a picture in it cannot be used ({error})") from error
+            raise _refused("a picture in it cannot be used ({reason})", reason=error) from error
     return pictures
 
 
 def _checked_transcript(plain: PlainConversation, pictures: Mapping[str, Picture]) -> Transcript:
     transcript = Transcript(title=plain.title, stage=plain.stage, created_at=plain.created_at)
-    _refuse_duplicates([turn.id for turn in plain.turns], "two turns")
+    _refuse_duplicates([turn.id for turn in plain.turns],
+                       Wording("two turns in it have the same id"))
     ids = {turn.id: new_id() for turn in plain.turns}
     data = {picture.sha256: picture.data for picture in pictures.values()}
     earlier: set[str | None] = {None}
@@ -146,7 +154,8 @@ def _renamed(placed: PlacedTurn, ids: Mapping[str, str],
              pictures: Mapping[str, Picture]) -> PlainTurn:
     """The turn with the new ids, and each picture as it was read."""
     if missing := [picture for picture in placed.pictures if picture.sha256 not in pictures]:
-        raise _refused(f"it lacks {len(missing)} of the pictures that it names")
+        raise _refused("it lacks {count} of the pictures that it names",
+                       count=len(missing))
     own = [picture if pictures[picture.sha256].sha256 == picture.sha256
            else plain_picture(pictures[picture.sha256]) for picture in placed.pictures]
     reply = placed.reply

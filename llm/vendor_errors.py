@@ -17,7 +17,7 @@ from dataclasses import replace
 from llm import failures
 from llm.catalog import ModelSpec
 from llm.errors import ParleyError
-from llm.failures import Failure
+from llm.failed_request import Failure
 
 
 def translate(error: BaseException, spec: ModelSpec | None = None) -> ParleyError:

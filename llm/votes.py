@@ -21,6 +21,7 @@ from llm.errors import ImportRefusedError
 from llm.naming import gives_itself_away
 from llm.replies import Ending, Reply
 from llm.transcript import new_id
+from llm.wording import first_fault
 
 Choice = Literal["left", "right", "tie", "both_bad"]
 
@@ -106,8 +107,9 @@ def import_votes(data: bytes, known_ids: Collection[str] = ()) -> Imported:
     """
     if len(data) > MAX_IMPORT_BYTES:
         raise ImportRefusedError(
-            f"This file has {len(data) / 1e6:.0f} MB, more than the {MAX_IMPORT_BYTES / 1e6:.0f} "
-            "that are taken at once. Split it and import the parts."
+            "This file has {size:.0f} MB, more than the {most:.0f} "
+            "that are taken at once. Split it and import the parts.",
+            size=len(data) / 1e6, most=MAX_IMPORT_BYTES / 1e6,
         )
     votes: dict[str, Vote] = {}
     known = frozenset(known_ids)
@@ -118,23 +120,24 @@ def import_votes(data: bytes, known_ids: Collection[str] = ()) -> Imported:
         try:
             vote = Vote.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))[:100]
+            field, reason = first_fault(error)
             raise ImportRefusedError(
-                f"Nothing was imported. Line {number} is not a vote: "
-                f"{field + ': ' if field else ''}{first['msg'][:200]}."
+                "Nothing was imported. Line {number} is not a vote: {field}{reason}.",
+                number=number, field=field and f"{field}: ", reason=reason,
             ) from error
         if "id" not in vote.model_fields_set:
             # One made up here would be another at the next import of the same file.
-            raise ImportRefusedError(f"Nothing was imported. The vote in line {number} has no id.")
+            raise ImportRefusedError("Nothing was imported. The vote in line {number} has no id.",
+                                     number=number)
         if vote.id in known or vote.id in votes:
             duplicates += 1
         else:
             votes[vote.id] = vote
         if len(votes) > MAX_IMPORT_VOTES:
             raise ImportRefusedError(
-                f"Nothing was imported: the file holds more than {MAX_IMPORT_VOTES:,} votes. "
-                "Split it and import the parts."
+                "Nothing was imported: the file holds more than {most:,} votes. "
+                "Split it and import the parts.",
+                most=MAX_IMPORT_VOTES,
             )
     if not votes and not duplicates:
         raise ImportRefusedError("Nothing was imported: the file holds no votes.")

@@ -27,9 +27,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm import builtin_weights, errors, hub, paths
+from llm import builtin_weights, hub, paths
 from llm.catalog import ModelSpec
-from llm.child import Child
+from llm.child import Child, error_in
 from llm.errors import (
     EngineError,
     FetchCancelledError,
@@ -100,7 +100,8 @@ def find(spec: ModelSpec) -> Weights:
     Raises `WeightsMissingError`, `WeightsDamagedError` or `UnsupportedModelError`.
     """
     missing = WeightsMissingError(
-        f"The weights of {spec.label} are not on this machine yet. Fetch them first."
+        "The weights of {label} are not on this machine yet. Fetch them first.",
+        label=spec.label,
     )
     if spec.weights == "builtin":
         folder = builtin_weights.folder(spec.engine)
@@ -173,8 +174,9 @@ def _check_room(spec: ModelSpec, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if free < needed + SPARE_BYTES:
         raise NoRoomError(
-            f"{spec.label} needs {needed / 1e9:.1f} GB on disk and {place} has "
-            f"{free / 1e9:.1f} GB free. Make room there, or set PARLEY_HOME to another disk."
+            "{label} needs {needed:.1f} GB on disk and {place} has "
+            "{free:.1f} GB free. Make room there, or set PARLEY_HOME to another disk.",
+            label=spec.label, needed=needed / 1e9, place=place, free=free / 1e9,
         )
 
 
@@ -193,17 +195,18 @@ def _run(module: str, order: dict, spec: ModelSpec, progress: Callable[[Progress
     log = paths.logs() / "weights.log"
     log.unlink(missing_ok=True)
     child = Child(module, order, log=log)
-    failure: LocalModelError | None = None
+    failure: Exception | None = None
     try:
         while (event := child.next_event(timeout=0.1)) is not None:
             if cancelled is not None and cancelled.is_set():
                 raise FetchCancelledError(
-                    f"Fetching {spec.label} was cancelled. What has come is kept for another try."
+                    "Fetching {label} was cancelled. What has come is kept for another try.",
+                    label=spec.label,
                 )
             if event.get("event") == "progress":
                 progress(Progress(event["stage"], event["done"], event["total"]))
             elif event.get("event") == "failed":
-                failure = getattr(errors, event["error"])(event["message"])
+                failure = error_in(event)
         code = child.end(patience=5)
     finally:
         child.end()
@@ -211,28 +214,33 @@ def _run(module: str, order: dict, spec: ModelSpec, progress: Callable[[Progress
         raise failure
     if code:
         raise EngineError(
-            f"The weights of {spec.label} could not be prepared. Try again; {log} says more."
+            "The weights of {label} could not be prepared. Try again; {log} says more.",
+            label=spec.label, log=log,
         )
 
 
 def _find_path(spec: ModelSpec) -> Weights:
     path = Path(spec.weights).expanduser()
     if not path.exists():
-        raise WeightsMissingError(f"There is nothing at {path}. Check the path of {spec.label}.")
+        raise WeightsMissingError("There is nothing at {path}. Check the path of {label}.",
+                                  path=path, label=spec.label)
     if spec.engine == "llama.cpp":
         found = _within(path, spec) if path.is_dir() else Weights(
             path, path.parent / spec.mmproj if spec.mmproj else None)
         for file in (found.path, found.mmproj):
             if file and not file.is_file():
-                raise WeightsMissingError(f"There is no file {file}. Check {spec.label}'s entry.")
+                raise WeightsMissingError("There is no file {file}. Check {label}'s entry.",
+                                          file=file, label=spec.label)
         return found
     if not (path / "config.json").is_file():
         raise UnsupportedModelError(
-            f"{path} is no model folder that transformers can load: it has no config.json."
+            "{path} is no model folder that transformers can load: it has no config.json.",
+            path=path,
         )
     if not list(path.glob("*.safetensors")):
         raise UnsupportedModelError(
-            f"{path} has no .safetensors files. Other formats can run code and are not loaded."
+            "{path} has no .safetensors files. Other formats can run code and are not loaded.",
+            path=path,
         )
     return Weights(path)
 
@@ -260,7 +268,7 @@ def _shards(folder: Path) -> list[Path]:
                 sorted(set(json.loads(index.read_text())["weight_map"].values()))]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsDamagedError(
-            f"{index} is damaged. Delete that file and fetch it again.") from error
+            "{index} is damaged. Delete that file and fetch it again.", index=index) from error
 
 
 def _check(found: Weights) -> None:
@@ -273,7 +281,8 @@ def _check(found: Weights) -> None:
         for file in files:
             if not file.is_file():
                 raise WeightsMissingError(
-                    f"{file.name} is missing beside the other parts of the weights. Fetch it.")
+                    "{file} is missing beside the other parts of the weights. Fetch it.",
+                    file=file.name)
             _check_file(file)
         return
     for file in _shards(found.path):
@@ -285,7 +294,8 @@ def _check_file(path: Path) -> None:
         about = path.stat()
     except OSError:
         raise WeightsDamagedError(
-            f"{path.name} is missing among the weights in {path.parent}. Fetch them again."
+            "{file} is missing among the weights in {folder}. Fetch them again.",
+            file=path.name, folder=path.parent,
         ) from None
     _check_once(path, about.st_size, about.st_mtime_ns)
 
@@ -305,8 +315,9 @@ def check_safetensors(path: Path) -> None:
     Format: https://huggingface.co/docs/safetensors
     """
     damaged = WeightsDamagedError(
-        f"The weights in {path.name} are damaged or only half downloaded. "
-        f"Delete {path} and fetch it again."
+        "The weights in {file} are damaged or only half downloaded. "
+        "Delete {path} and fetch it again.",
+        file=path.name, path=path,
     )
     try:
         length = path.stat().st_size

@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from llm import paths
 from llm.errors import StorageError
+from llm.wording import Wording
 from storage.schema import HEAD, VERSION_TABLE, metadata
 
 BUSY_SECONDS = 5
@@ -40,7 +41,7 @@ _MIGRATION_LOCK = 7_275_953
 _migrating = threading.Lock()
 
 
-def open_engine(url: str | None = None) -> tuple[Engine, str | None]:
+def open_engine(url: str | None = None) -> tuple[Engine, Wording | None]:
     """An engine whose database is ready, and a sentence for people if a file was set aside.
 
     Raises `StorageError`.
@@ -80,7 +81,8 @@ def _parsed(url: str) -> URL:
         where = where.set(drivername="postgresql+psycopg")
     if where.get_backend_name() not in ("sqlite", "postgresql"):
         raise StorageError(
-            f"Parley keeps conversations in SQLite or PostgreSQL, not in {where.drivername[:40]}."
+            "Parley keeps conversations in SQLite or PostgreSQL, not in {driver}.",
+            driver=where.drivername[:40],
         )
     if where.get_backend_name() == "sqlite" and where.database in (None, "", ":memory:"):
         raise StorageError("A SQLite database needs a file: sqlite:////folder/parley.db.")
@@ -202,8 +204,9 @@ def _made(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be opened or made ({error.strerror or 'busy'}), so conversations are "
-            "not kept for now. Check the folder, or set PARLEY_HOME to another."
+            "{path} cannot be opened or made ({reason}), so conversations are "
+            "not kept for now. Check the folder, or set PARLEY_HOME to another.",
+            path=path, reason=error.strerror or Wording("busy"),
         ) from error
 
 
@@ -221,7 +224,7 @@ def _touch_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _set_aside(path: Path) -> str:
+def _set_aside(path: Path) -> Wording:
     """Rename a file that is no database, and its journals with it. Returns the notice."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     number, aside = 1, path.with_name(f"{path.name}.set-aside-{stamp}")
@@ -232,8 +235,8 @@ def _set_aside(path: Path) -> str:
         part = path.with_name(path.name + ending)
         if part.exists():
             part.rename(aside.with_name(aside.name + ending))
-    return (f"{path.name} is damaged or no database. It is set aside as {aside.name} in the same "
-            "folder, and a new one was begun.")
+    return Wording("{file} is damaged or no database. It is set aside as {aside} in the same "
+                   "folder, and a new one was begun.", file=path.name, aside=aside.name)
 
 
 # ── Faults ───────────────────────────────────────────────────────────────────────────
@@ -293,10 +296,13 @@ def _translated(cause: BaseException) -> StorageError:
     name = "_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2])
     if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
         return _Damaged(_SQLITE[name])
+    if name in _SQLITE:
+        return StorageError(_SQLITE[name])
     code = getattr(cause, "sqlstate", None)
-    sentence = _SQLITE.get(name) or _POSTGRESQL.get(code or "")
-    if sentence is None and name == "" and code is None:
-        sentence = ("The database server does not answer, so nothing was read or kept. "
-                    "Try again in a moment.")
-    return StorageError(sentence or (
-        "The database failed, so nothing was read or kept. Try again in a moment."))
+    if code in _POSTGRESQL:
+        return StorageError(_POSTGRESQL[code])
+    if name == "" and code is None:
+        return StorageError("The database server does not answer, so nothing was read or kept. "
+                            "Try again in a moment.")
+    return StorageError("The database failed, so nothing was read or kept. "
+                        "Try again in a moment.")

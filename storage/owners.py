@@ -55,9 +55,10 @@ def _signer() -> Signer:
         secret = _own_secret(paths.home() / SECRET_FILE)
     elif len(secret) < MIN_SECRET_CHARACTERS:
         raise StorageError(
-            f"PARLEY_COOKIE_SECRET is too short: give it at least {MIN_SECRET_CHARACTERS} random "
+            "PARLEY_COOKIE_SECRET is too short: give it at least {least} random "
             'characters, such as those that python -c "import secrets; print(secrets.token_hex())" '
-            "prints."
+            "prints.",
+            least=MIN_SECRET_CHARACTERS,
         )
     return _signer_with(secret)
 

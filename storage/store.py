@@ -37,6 +37,7 @@ from llm.images import Picture
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
 from llm.transcript_json import PlainTurn, plain_turn, turn_from_plain
+from llm.wording import Wording
 from storage import pictures, search
 from storage.database import plainly
 from storage.replies import replies_of
@@ -73,7 +74,7 @@ class Store:
     """An open database. Made by `storage.open_store`, once per process."""
 
     def __init__(self, engine: Engine, *, picture_quota: int = PICTURE_QUOTA,
-                 notice: str | None = None):
+                 notice: Wording | None = None):
         self.notice = notice
         """A sentence for people, if a damaged file was set aside when the store was opened."""
         self._quota = picture_quota
@@ -121,10 +122,9 @@ class Store:
             _save_shown(db, number, transcript, {step.parent_id for step in (turn, *fresh)})
         if lost:
             raise QuotaFullError(
-                f"Your pictures have used up their {self._quota // 1_000_000} MB here, so the "
-                "words are kept and the picture is not. Delete conversations with pictures to "
-                "make room."
-            )
+                "Your pictures have used up their {quota} MB here, so the words are kept and the "
+                "picture is not. Delete conversations with pictures to make room.",
+                quota=self._quota // 1_000_000)
 
     def save_shown(self, owner: str, transcript: Transcript) -> None:
         """Keep which version of each turn is shown, after going from one to another."""
@@ -145,10 +145,9 @@ class Store:
                                        list(transcript.turns.values()))
                 if lost:
                     raise QuotaFullError(
-                        f"The pictures do not fit into the {self._quota // 1_000_000} MB that "
-                        "are kept for you, so nothing was taken in. Delete conversations with "
-                        "pictures to make room."
-                    )
+                        "The pictures do not fit into the {quota} MB that are kept for you, so "
+                        "nothing was taken in. Delete conversations with pictures to make room.",
+                        quota=self._quota // 1_000_000)
 
     def load(self, owner: str, conversation_id: str) -> Transcript:
         """A conversation as it was, every branch of it.

@@ -66,7 +66,7 @@ MUTATIONS = (
     Mutation("keys out of the log", "web/logs.py",
              'return _KEY.sub("[key]", text)', "return text",
              ("tests/web/test_logs.py", "-k", "keys_are_blotted_out")),
-    Mutation("keys out of errors", "llm/failures.py",
+    Mutation("keys out of errors", "llm/failed_request.py",
              "    for secret in secrets:\n        if secret:\n"
              "            text = text.replace(secret, MASK)\n"
              "    return _KEY_SHAPES.sub(MASK, text)", "    return text",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from components import language
-from components.language import FOLDER, fields, languages, read_file, translations
-from translations.texts import extract
+from components.language import FOLDER, fields, languages, read_file, say, translations
+from llm.errors import StorageError
+from llm.wording import Wording
+from translations import texts
+from translations.texts import calls_of, extract, python_files
 
 FILES = sorted(FOLDER.glob("*.po"))
 TEXTS = {message.id for message in extract() if message.id}
@@ -30,6 +36,58 @@ def test_texts_from_calls_from_f_strings_and_from_tables_are_found():
     assert {"Stop", "Which is better?", "Loading into memory", "Alt text",
             "The whole conversation is sent again with each message, until it no longer fits "
             "the context window."} <= TEXTS
+
+
+def test_what_is_said_below_the_pages_is_found_wherever_it_is_worded():
+    assert {"There are no prompts in it.", "a PDF document", "it is nested too deeply",
+            "Picture {number} of {count}: {reason}", "a pattern must not call itself",
+            "The database server does not accept the user name or password.",
+            "{label} cannot chat: it comes without a chat template. Choose its instruct version.",
+            "Waiting until another local model is free."} <= TEXTS
+
+
+@pytest.mark.parametrize("written", [
+    'raise StorageError(f"{path} is full.")', 'raise errors.NoRoomError("a" + str(path))',
+    "raise PictureError(sentence)"])
+def test_a_sentence_that_nobody_could_translate_is_refused_with_its_place(
+        written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "llm").mkdir()
+    (tmp_path / "llm" / "wordy.py").write_text(f"x = 1\n{written}\n")
+    monkeypatch.setattr(texts, "ROOT", tmp_path)
+    monkeypatch.setattr(texts, "python_files", lambda: [tmp_path / "llm" / "wordy.py"])
+    with pytest.raises(LookupError, match=r"llm/wordy\.py:2"):
+        extract()
+
+
+def _worded() -> Iterator[tuple[str, str, ast.Call]]:
+    for path in python_files():
+        name = path.relative_to(texts.ROOT).as_posix()
+        for call in calls_of(path, name):
+            if ast.unparse(call.func) != "_" and isinstance(call.args[0], ast.Constant):
+                yield f"{name}:{call.lineno}", call.args[0].value, call
+
+
+def test_each_sentence_is_given_what_its_gaps_ask_for_and_nothing_else():
+    found = list(_worded())
+    assert len(found) > 250
+    wrong = {place: template for place, template, call in found
+             if {name for name, _form in fields(template)}
+             != {given.arg for given in call.keywords} - {"retry_after"}}
+    assert wrong == {}
+
+
+def test_an_error_is_said_in_the_chosen_language_with_what_is_in_it(
+        folder: Path, monkeypatch: pytest.MonkeyPatch):
+    (folder / "fr.po").write_text(
+        'msgid "{who} says {what}."\nmsgstr "{what}, dit {who}."\n\n'
+        'msgid "{count:,} words"\nmsgstr "{count:,} mots"\n', "utf-8")
+    error = StorageError("{who} says {what}.", who="{what}", what=Wording("{count:,} words",
+                                                                         count=1234))
+    assert say(error) == "{what} says 1,234 words."
+    monkeypatch.setitem(st.session_state, "language", "fr")
+    assert say(error) == "1,234 mots, dit {what}."
+    assert str(error) == "{what} says 1,234 words."
+    assert say("{ready}") == "{ready}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -303,7 +303,7 @@ def test_a_full_disk_stops_it_with_a_sentence_and_what_ran_is_kept(use, tmp_path
         evaluation = Evaluation.begin(make_plan(prompt_set(30), ["a"]), folder)
         monkeypatch.setattr(os, "fsync", full_at_the_fifth)
         progress = run(evaluation)
-        assert progress.state is State.FAILED and "No space left" in progress.error
+        assert progress.state is State.FAILED and "No space left" in str(progress.error)
         kept = questions_in_journal(folder)
         assert 4 <= len(kept) < 30
         assert run(Evaluation.take_up(folder)).state is State.FINISHED
@@ -354,7 +354,7 @@ def test_a_model_whose_key_is_refused_stops_alone_and_its_rows_wait(use, tmp_pat
     refused, fine = progress.lanes
     assert progress.state is State.INCOMPLETE
     assert (refused.done, fine.done) == (0, 40)
-    assert "key" in refused.halted and fine.halted is None
+    assert "key" in str(refused.halted) and fine.halted is None
     assert asked["401"] <= 4
     assert {key[1] for key in questions_in_journal(folder)} == {"length"}
 
@@ -366,7 +366,7 @@ def test_a_model_that_cannot_even_be_made_stops_alone(use, tmp_path):
     evaluation = Evaluation.begin(make_plan(prompt_set(2), ["gpt-6-luna"]), tmp_path, create=create)
     progress = run(evaluation)
     assert progress.state is State.INCOMPLETE
-    assert progress.lanes[0].halted == "That key is not one."
+    assert str(progress.lanes[0].halted) == "That key is not one."
 
 
 def test_a_server_that_fails_again_and_again_is_left_alone(use, tmp_path):
@@ -375,7 +375,7 @@ def test_a_server_that_fails_again_and_again_is_left_alone(use, tmp_path):
         progress = run(Evaluation.begin(make_plan(prompt_set(60), ["429-long"]), tmp_path / "out",
                                         parallel={None: 1}))
     assert progress.state is State.INCOMPLETE
-    assert f"{UNLUCKY} replies in a row failed" in progress.lanes[0].halted
+    assert f"{UNLUCKY} replies in a row failed" in str(progress.lanes[0].halted)
     assert progress.lanes[0].done == UNLUCKY
 
 
@@ -439,7 +439,7 @@ def test_no_call_begins_that_could_pass_the_limit_on_spending(use, tmp_path, pri
         assert progress.state is State.INCOMPLETE
         # A reply costs half a cent and may cost one: 19 are paid, and 20 would leave too little.
         assert progress.usd == pytest.approx(0.095) and progress.done == 19
-        assert all("limit of $0.10" in lane.halted for lane in progress.lanes)
+        assert all("limit of $0.10" in str(lane.halted) for lane in progress.lanes)
         assert run(Evaluation.take_up(folder, max_usd=0.104)).done == 19
         assert run(Evaluation.take_up(folder, max_usd=1.0)).state is State.FINISHED
         assert set(server.asked.values()) == {1}
@@ -482,7 +482,7 @@ def test_a_judge_that_fails_is_asked_again_at_the_next_sitting(use, tmp_path):
         plan = make_plan(prompt_set(2), ["length"], judge="401",
                          settings=[{"seed": 1}, {"seed": 2}])
         progress = run(Evaluation.begin(plan, folder))
-        assert progress.state is State.INCOMPLETE and "key" in progress.lanes[-1].halted
+        assert progress.state is State.INCOMPLETE and "key" in str(progress.lanes[-1].halted)
         before = len(server.requests)
         assert run(Evaluation.take_up(folder)).lanes[-1].done == 0
         assert {request.json["model"] for request in server.requests[before:]} == {"401"}

@@ -17,7 +17,7 @@ from huggingface_hub.utils import hf_raise_for_status
 from llm import errors
 from llm.catalog import ModelSpec, get_model
 from llm.errors import ParleyError
-from llm.failures import is_about_quota, redact, retry_after
+from llm.failed_request import is_about_quota, redact, retry_after
 from llm.vendor_errors import MEANINGS, translate
 
 SPEC = ModelSpec(id="m", label="The model", provider="openai", model="m-1", open=False)

@@ -72,7 +72,8 @@ def test_a_file_that_is_no_database_is_set_aside_and_never_overwritten(file, con
     with opened(file) as store:
         [aside] = file.parent.glob("parley.db.set-aside-*")
         assert aside.read_bytes() == content
-        assert aside.name in store.notice and store.notice.endswith(".")
+        notice = str(store.notice)
+        assert aside.name in notice and notice.endswith(".")
         chat = save_all(store, everything())
         assert store.load(ME, chat.id).turns == chat.turns
 
@@ -102,7 +103,7 @@ def test_a_database_whose_beginning_is_damaged_is_set_aside(file):
     damaged = file.read_bytes()[:16] + b"\xff" * 84 + file.read_bytes()[100:]
     file.write_bytes(damaged)
     with opened(file) as store:
-        assert "set aside" in store.notice
+        assert "set aside" in str(store.notice)
         assert store.list(ME) == []
     [aside] = file.parent.glob("parley.db.set-aside-*")
     assert aside.read_bytes() == damaged

@@ -1,0 +1,71 @@
+"""What Parley says: English as it is, and all that another language needs to say it too."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError, field_validator
+
+from llm.errors import ImportRefusedError, ParleyError, RateLimitError, StorageError
+from llm.wording import Wording, WrongValueError, first_fault
+
+
+def test_an_error_is_its_english_sentence_and_keeps_the_template_and_what_fills_it():
+    error = StorageError("{path} has more than {most:,} MB.", path=Path("/a"), most=2000)
+    assert str(error) == "/a has more than 2,000 MB."
+    assert error.wording.template == "{path} has more than {most:,} MB."
+    assert error.wording.values == {"path": "/a", "most": 2000}
+
+
+def test_braces_in_what_fills_a_gap_are_text():
+    error = ParleyError("It says: {text}", text="{who} {0} {")
+    assert str(error) == "It says: {who} {0} {"
+    assert str(ParleyError("Refused: {reason}", reason=error)) == "Refused: It says: {who} {0} {"
+
+
+def test_an_error_within_an_error_is_its_wording_and_holds_no_trace():
+    inner = ImportRefusedError("{count} are too many", count=3)
+    outer = StorageError("{reason}. Nothing was kept.", reason=inner)
+    assert isinstance(outer.wording.values["reason"], Wording)
+    assert str(outer) == "3 are too many. Nothing was kept."
+    assert str(StorageError.of(inner.wording)) == "3 are too many"
+
+
+def test_somebody_elses_error_is_its_text():
+    assert StorageError("{reason}", reason=OSError("disk")).wording.values == {"reason": "disk"}
+
+
+@pytest.mark.parametrize("error", [
+    ParleyError("No gaps."),
+    StorageError("{path}: {reason}", path=Path("/a"), reason=Wording("{n} of them", n=2)),
+    RateLimitError("Again {when}.", when=Wording("in a minute"), retry_after=60.0),
+])
+def test_an_error_comes_through_pickle_as_it_was(error: ParleyError):
+    came = pickle.loads(pickle.dumps(error))
+    assert type(came) is type(error) and str(came) == str(error)
+    assert came.wording.template == error.wording.template
+    assert getattr(came, "retry_after", None) == getattr(error, "retry_after", None)
+
+
+class _Even(BaseModel):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _is_even(cls, number: int) -> int:
+        if number % 2:
+            raise WrongValueError("{number} is odd", number=number)
+        return number
+
+
+def test_the_first_fault_is_worded_where_it_is_ours_and_pydantics_words_where_it_is_not():
+    with pytest.raises(ValidationError) as ours:
+        _Even(number=3)
+    place, reason = first_fault(ours.value)
+    assert place == "number" and str(reason) == "Value error, 3 is odd"
+    assert str(reason.values["reason"].template) == "{number} is odd"
+    with pytest.raises(ValidationError) as theirs:
+        _Even(number="x")
+    assert first_fault(theirs.value)[1].startswith("Input should be a valid integer")
