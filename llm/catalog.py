@@ -19,9 +19,10 @@ This module does not know how a model is reached (providers.py), what it costs
 
 from __future__ import annotations
 
+import functools
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -147,7 +148,7 @@ def get_model(model_id: str) -> ModelSpec:
     )
 
 
-def _read(path: Path) -> Iterable[ModelSpec]:
+def _read(path: Path) -> Sequence[ModelSpec]:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
@@ -159,7 +160,13 @@ def _read(path: Path) -> Iterable[ModelSpec]:
         ) from error
     if len(text) > MAX_FILE_BYTES:
         raise InvalidCatalogError("{path} is too large to be a model catalog.", path=path)
-    return parse_catalog(text, source=str(path))
+    return _parsed(text, str(path))
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(text: bytes, source: str) -> Sequence[ModelSpec]:
+    """Read once while the file stays the same: every run of a page asks for it."""
+    return parse_catalog(text, source=source)
 
 
 def parse_catalog(text: bytes, *, source: str) -> list[ModelSpec]:
