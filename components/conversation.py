@@ -133,19 +133,18 @@ def _answer(chat: Transcript, question: Turn, answer: Answer,
     for _turn in range(st.session_state.get(f"drawn-{chat.id}", 0)):
         st.empty()
     with bubble:
-        # What is shown until the reply begins, in the place of a mark. Without it, what
-        # follows would stand elsewhere in the next run, and until its end in both places.
-        meanwhile = st.empty()
+        # What is shown before the reply begins stands where the next run has a mark. Else
+        # what follows would stand elsewhere in that run, and until its end in both places.
+        before = st.empty()
         turn = Turn("ai", parent_id=question.id)
         try:
-            with meanwhile.container():
+            with before.container():
                 turn.reply = answer(question, kept.when_ended(chat, turn))
             chat.add(turn)
         except ParleyError as error:
             # Kept as a failed reply: it has no text, so it never enters a history.
             turn.reply = Reply.failed("", error)
             kept.keep(chat, chat.add(turn))
-        meanwhile.empty()
         _show_answer(chat, turn, under_answer)
 
 
