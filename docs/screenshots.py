@@ -18,8 +18,8 @@ from tests.app import find_chromium, start_app
 from tests.browser.conftest import FLAGS
 
 IMAGES = Path(__file__).parent / "images"
-SECONDS = 120_000
-"""Milliseconds, that is: what an answer may take."""
+PATIENCE = 120_000
+"""Milliseconds that an answer may take."""
 
 
 def ask(page: Page, question: str) -> None:
@@ -36,17 +36,17 @@ def chat(page: Page) -> None:
     questions = ("Remember this: the name of the user is Ada.", "What is my name?")
     for number, question in enumerate(questions, start=1):
         ask(page, question)
-        expect(page.get_by_text("tokens/s")).to_have_count(number, timeout=SECONDS)
+        expect(page.get_by_text("tokens/s")).to_have_count(number, timeout=PATIENCE)
 
 
 def translate(page: Page) -> None:
     page.get_by_role("button", name="Translate", exact=True).click()
-    expect(page.get_by_text("tokens/s")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("tokens/s")).to_be_visible(timeout=PATIENCE)
 
 
 def race(page: Page) -> None:
     ask(page, "What is the capital of France?")
-    expect(page.get_by_role("heading", name="Differences")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("heading", name="Differences")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("heading", level=1).scroll_into_view_if_needed()
 
 

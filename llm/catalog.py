@@ -164,9 +164,9 @@ def _read(path: Path) -> Sequence[ModelSpec]:
 
 
 @functools.lru_cache(maxsize=8)
-def _parsed(text: bytes, source: str) -> Sequence[ModelSpec]:
+def _parsed(text: bytes, source: str) -> tuple[ModelSpec, ...]:
     """Read once while the file stays the same: every run of a page asks for it."""
-    return parse_catalog(text, source=source)
+    return tuple(parse_catalog(text, source=source))
 
 
 def parse_catalog(text: bytes, *, source: str) -> list[ModelSpec]:

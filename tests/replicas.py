@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import math
 import os
 import random
 import statistics
 import sys
-import tempfile
 import time
-import uuid
 from collections import Counter
 from contextlib import AsyncExitStack, ExitStack, closing
 from dataclasses import dataclass, field
@@ -32,7 +29,7 @@ from storage import open_store
 from storage.owners import owner_of
 from tests import reports
 from tests.aftermath import kept_turns, wrong_in_database, wrong_in_logs, wrong_requests
-from tests.app import MARK, RunningApp, processes_of_this_run, start_app
+from tests.app import RunningApp, start_app
 from tests.servers.echoing import TAG, EchoingProcess, answer_to, has_begun, is_answered
 from tests.servers.gated import as_default_model
 from tests.servers.nginx import SECRETS, Proxy, nginx
@@ -307,15 +304,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, help="write the outcome there")
     chosen = parser.parse_args()
-    os.environ.setdefault(MARK, uuid.uuid4().hex)
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = run(Path(folder), people=chosen.people, questions=chosen.questions,
-                      seed=chosen.seed)
-    if left := processes_of_this_run():
-        outcome.wrong.append(f"{len(left)} processes are left")
-    reports.write("replicas", outcome.report(), chosen.report)
-    print(json.dumps(outcome.report(), indent=2))
-    return 1 if outcome.wrong else 0
+    return reports.tell("replicas", lambda folder: run(
+        folder, people=chosen.people, questions=chosen.questions, seed=chosen.seed), chosen.report)
 
 
 if __name__ == "__main__":

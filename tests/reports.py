@@ -9,16 +9,43 @@ import datetime
 import json
 import os
 import platform
+import tempfile
+import uuid
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
-from tests.app import ROOT
+from tests.app import MARK, ROOT, processes_of_this_run
 
 FOLDER = ROOT / "test-results" / "reliability"
 NAMED = ("streamlit", "langchain-core", "pillow", "hypothesis")
+
+
+class Outcome(Protocol):
+    """What a long test came to."""
+
+    wrong: list[str]
+    """What must not be, as sentences. Empty: all is well."""
+
+    def report(self) -> dict[str, Any]: ...
+
+
+def tell(name: str, run: Callable[[Path], Outcome], path: Path | None = None) -> int:
+    """Run a long test as a command, in a folder of its own; keep and print what came of it.
+
+    The exit status: 0 if all held, and no process is left.
+    """
+    os.environ.setdefault(MARK, uuid.uuid4().hex)
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = run(Path(folder))
+    if left := processes_of_this_run():
+        outcome.wrong.append(f"{len(left)} processes are left")
+    write(name, outcome.report(), path)
+    print(json.dumps(outcome.report(), indent=2))
+    return 1 if outcome.wrong else 0
 
 
 def write(name: str, figures: dict[str, Any], path: Path | None = None) -> None:

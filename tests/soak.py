@@ -13,12 +13,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
-import json
 import os
 import random
 import re
 import sys
-import tempfile
 import time
 import uuid
 from collections import Counter
@@ -33,7 +31,7 @@ from PIL import Image
 from storage.owners import owner_of
 from tests import reports
 from tests.aftermath import wrong_in_database, wrong_in_logs, wrong_requests
-from tests.app import MARK, RunningApp, free_port, processes_of_this_run, start_app
+from tests.app import RunningApp, free_port, start_app
 from tests.servers.echoing import TAG, EchoingProcess, has_begun, is_answered
 from tests.servers.gated import as_default_model
 from tests.web.person import GONE, PageFailed, Person
@@ -256,16 +254,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, help="write the outcome there")
     chosen = parser.parse_args()
-    os.environ.setdefault(MARK, uuid.uuid4().hex)
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = soak(Path(folder), people=chosen.people, seconds=chosen.seconds,
-                       seed=chosen.seed)
-    left = processes_of_this_run()
-    if left:
-        outcome.wrong.append(f"{len(left)} processes are left")
-    reports.write("soak", outcome.report(), chosen.report)
-    print(json.dumps(outcome.report(), indent=2))
-    return 1 if outcome.wrong else 0
+    return reports.tell("soak", lambda folder: soak(
+        folder, people=chosen.people, seconds=chosen.seconds, seed=chosen.seed), chosen.report)
 
 
 if __name__ == "__main__":

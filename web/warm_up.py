@@ -1,8 +1,8 @@
 """What the first page needs, loaded while the browser still fetches the page's own files.
 
 Modules hold 300,000 objects that never become garbage, and each full collection looks at
-all of them: 0.15 s, of which Streamlit makes one after every run of a page. So Python
-collects nothing while modules load, and leaves alone for good what they hold.
+all of them, which takes 0.15 s. So Python collects nothing while modules load, and leaves
+alone for good what they hold.
 
 Knows modules by name, and nothing of what they do.
 """
