@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.asking import Messages, Timing, ask
 from benchmarks.rows import until
-from llm import builtin_weights, get_model, paths, weights
+from llm import builtin_weights, compiled_engine, get_model, paths, weights
 from llm.child import Child
 from llm.endpoint import Endpoint
 from llm.llama_server import Tuning
@@ -81,8 +81,8 @@ def llama_cpp(file: Path, tuning: Tuning) -> Iterator[Way]:
     """llama.cpp's server on any GGUF file."""
     log = paths.logs() / f"{file.stem}.log"
     child = Child("llm.llama_server", {
-        "model": str(file), "mmproj": None, "name": "m", "context": 8192, "port": 0,
-        "api_key": "k", "tuning": asdict(tuning)}, log=log)
+        "model": str(file), "mmproj": None, "compiled": None, "name": "m", "context": 8192,
+        "port": 0, "api_key": "k", "tuning": asdict(tuning)}, log=log)
     try:
         event = child.next_event(60)
         if not event:
@@ -91,6 +91,11 @@ def llama_cpp(file: Path, tuning: Tuning) -> Iterator[Way]:
                         file.stat().st_size)
     finally:
         child.end()
+
+
+def built_in_from_wheel() -> AbstractContextManager[Way]:
+    """The app's default as it is before llama.cpp was compiled for the processor."""
+    return llama_cpp(weights.fetch(get_model(BUILT_IN)).path, Tuning())
 
 
 def llama_cpp_as_shipped() -> AbstractContextManager[Way]:
@@ -181,8 +186,9 @@ def _size(of: Path) -> int:
 
 WAYS: dict[str, Callable[[], AbstractContextManager[Way]]] = {
     "built-in": built_in,
+    **({"built-in, not compiled": built_in_from_wheel} if compiled_engine.find() else {}),
     "llama.cpp Q4_1": llama_cpp_as_shipped,
     "transformers serve": transformers_serve,
     "tutorial": tutorial,
 }
-"""By the name that rows give them."""
+"""By the name that rows give them. "Built-in" is what the app starts on this machine."""

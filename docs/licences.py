@@ -65,7 +65,8 @@ is in this repository.
 
 def locked() -> list[Requirement]:
     """Every package that is installed on some system, for the app or for its tests."""
-    return [Requirement(line) for file in ("constraints.txt", "requirements-weights.txt")
+    return [Requirement(line) for file in ("constraints.txt", "requirements-weights.txt",
+                                              "requirements-engine.txt")
             for line in parley.requirements(file)]
 
 

@@ -120,13 +120,19 @@ def _kill_group(group: int) -> None:
         pass
 
 
-def _die_with(parent: int) -> None:
-    """Arrange for the end of this process at the end of its parent (Linux: by the kernel)."""
+def die_with_starter() -> None:
+    """Have the kernel kill this process once the thread that started it is gone (Linux only)."""
     if sys.platform == "linux":
         import ctypes
 
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
         ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _die_with(parent: int) -> None:
+    """Arrange for the end of this process at the end of its parent (Linux: by the kernel)."""
+    if sys.platform == "linux":
+        die_with_starter()
         # Where memory runs out, the kernel shall end an engine and not the app.
         Path("/proc/self/oom_score_adj").write_text("500")
         if os.getppid() != parent:

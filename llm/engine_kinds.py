@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from llm import gguf_file
+from llm import compiled_engine, gguf_file
 from llm.catalog import ModelSpec
 from llm.errors import (
     LocalModelError,
@@ -48,8 +48,9 @@ def _llama_order(spec: ModelSpec, found: Weights) -> dict[str, Any]:
         # run out of it in mid-reply. Where memory is short there are fewer slots instead.
         share = min(tuning.context_bytes, psutil.virtual_memory().available // 8)
         tuning = replace(tuning, slots=max(1, min(tuning.slots, share // per_slot)))
+    compiled = compiled_engine.find()
     return {"model": str(found.path), "mmproj": found.mmproj and str(found.mmproj),
-            "context": context, "tuning": asdict(tuning),
+            "compiled": compiled and str(compiled), "context": context, "tuning": asdict(tuning),
             "memory": found.bytes + tuning.slots * per_slot}
 
 

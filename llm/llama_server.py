@@ -2,17 +2,26 @@
 
 Started by llm.local_engines through llm.child, and by nothing else. llama.cpp's own
 server does all the work: chat completions with streaming and usage, slots, prefix
-caching, `/health` and `/slots`. Here it is only told how to.
+caching, `/health` and `/slots`. Here it is only told how to: as the library that the wheel
+xllamacpp is, or as a program that was compiled for this processor.
 
 This module does not know models, weights or the app.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
+
+from llm.child import die_with_starter
 
 
 @dataclass(frozen=True)
@@ -39,11 +48,18 @@ def main(order: dict[str, Any], report) -> None:
     """Serve `order["model"]` until killed; report {"event": "ready", "port"} once it answers.
 
     order: model and mmproj (paths, mmproj or None), name, context (tokens a request), port
-    (0: any), api_key, tuning.
+    (0: any), api_key, tuning, and compiled: the path of a llama.cpp made for this processor
+    (see llm.compiled_engine), or None for the one of the wheel.
     """
+    tuning = Tuning(**order["tuning"])
+    # What the one cannot load, which may be older, the other is tried with, and has its say.
+    if not order["compiled"] or not _serve_compiled(order, tuning, report):
+        _serve(order, tuning, report)
+
+
+def _serve(order: dict[str, Any], tuning: Tuning, report) -> None:
     import xllamacpp
 
-    tuning = Tuning(**order["tuning"])
     params = xllamacpp.CommonParams()
     params.model.path = order["model"]
     params.model_alias = {order["name"]}
@@ -75,3 +91,51 @@ def main(order: dict[str, Any], report) -> None:
     server = xllamacpp.Server(params)
     report({"event": "ready", "port": int(server.listening_address.rsplit(":", 1)[1])})
     threading.Event().wait()
+
+
+def _serve_compiled(order: dict[str, Any], tuning: Tuning, report) -> bool:
+    """The same by a program, with the same settings. Whether it ever answered."""
+    port = order["port"] or _free_port()
+    # A file without a name: any user of the machine can list a program's arguments.
+    with tempfile.TemporaryFile() as key:
+        key.write(order["api_key"].encode())
+        key.seek(0)
+        arguments = [
+            order["compiled"], "--model", order["model"], "--alias", order["name"],
+            *(["--mmproj", order["mmproj"]] if order["mmproj"] else []),
+            "--parallel", tuning.slots, "--no-kv-unified",
+            "--ctx-size", order["context"] * tuning.slots, "--no-context-shift",
+            "--cache-ram", tuning.cache_mib,
+            "--threads", tuning.threads, "--threads-batch", tuning.batch_threads,
+            "--jinja", "--fit", "off", "--host", "127.0.0.1", "--port", port,
+            "--api-key-file", f"/dev/fd/{key.fileno()}", "--cors-origins", "",
+            "--no-cors-credentials", "--no-ui", "--slots", "--verbosity", 2]
+        process = subprocess.Popen(
+            [str(argument) for argument in arguments], stdin=subprocess.DEVNULL,
+            pass_fds=(key.fileno(),),
+            preexec_fn=die_with_starter if sys.platform == "linux" else None)
+        answers = False
+        while process.poll() is None and not answers:
+            time.sleep(0.02)
+            answers = _answers(port)
+    if answers:
+        report({"event": "ready", "port": port})
+        process.wait()
+    return answers
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _answers(port: int) -> bool:
+    """Whether a server there has loaded its model."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()

