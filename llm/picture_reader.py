@@ -20,17 +20,17 @@ from typing import Any, Literal, TypeVar
 
 from langchain_core.language_models import BaseChatModel, LanguageModelLike
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
-from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable, RunnableLambda
 
-from llm.chains import image_message, without_blank_system
+from llm.chains import StrOutputParser, image_message, without_blank_system
 from llm.errors import PictureError, UnreadablePictureError
 from llm.findings import Findings, conclude
 from llm.images import Picture, read_image
 from llm.prompts import IMAGE_PROMPT, IMAGE_TASKS
 from llm.reader_process import ask, end_reader, start_reader
+from llm.wording import Say, Wording
 
 __all__ = [
     "Findings", "Mode", "PictureReaderModel", "build_findings_chain", "end_reader",
@@ -74,7 +74,7 @@ def _wait_for(work: Coroutine[Any, Any, Result]) -> Result:
 
 Mode = Literal["alt", "describe", "text", "markdown", "findings"]
 
-ANSWERS: Mapping[Mode, Callable[[Findings], str]] = {
+ANSWERS: Mapping[Mode, Callable[[Findings, Say], str]] = {
     "alt": Findings.alt_text,
     "describe": Findings.description,
     "text": Findings.plain_text,
@@ -87,7 +87,8 @@ MODE_OF_TASK: Mapping[str, Mode] = {
     IMAGE_TASKS["Read the text"]: "text",
     IMAGE_TASKS["Read it as Markdown"]: "markdown",
 }
-"""What is asked in these words, the reader can answer; to anything else it shows its findings."""
+"""What is asked in these words, the reader can answer; to anything else it shows its findings,
+unless `mode` is bound."""
 CANNOT_ANSWER = ("The picture reader cannot answer questions: it shows what it found. "
                  "A language model can be asked about these findings.")
 
@@ -101,6 +102,8 @@ class PictureReaderModel(BaseChatModel):
 
         PictureReaderModel().bind(mode="alt")
 
+    It says it in English, or by the bound argument `say` in another language.
+
     Raises `PictureError` where no message holds a picture. It counts no tokens, for there
     are none, and ignores temperature and the like.
     """
@@ -109,7 +112,7 @@ class PictureReaderModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "picture-reader"
 
-    async def _answer(self, messages: list[BaseMessage], mode: Mode | None) -> str:
+    async def _answer(self, messages: list[BaseMessage], mode: Mode | None, say: Say) -> str:
         message = next((message for message in reversed(messages) if _picture_blocks(message)),
                        None)
         if message is None:
@@ -118,25 +121,25 @@ class PictureReaderModel(BaseChatModel):
         mode = mode or MODE_OF_TASK.get(messages[-1].text.strip())
         blocks = _picture_blocks(message)
         findings = [await _read_block(block) for block in blocks]
-        answers = [ANSWERS[mode or "findings"](each) for each in findings]
+        answers = [ANSWERS[mode or "findings"](each, say) for each in findings]
         if len(answers) > 1:
-            answers = [f"Picture {number}:\n\n{answer}"
+            answers = [say(Wording("Picture {number}:", number=number)) + f"\n\n{answer}"
                        for number, answer in enumerate(answers, start=1)]
         if mode is None and messages[-1].text.strip():
-            answers.append(CANNOT_ANSWER)
+            answers.append(say(Wording(CANNOT_ANSWER)))
         return "\n\n".join(answers)
 
     async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                         run_manager: Any = None, mode: Mode | None = None,
+                         run_manager: Any = None, mode: Mode | None = None, say: Say = str,
                          **kwargs: Any) -> ChatResult:
-        message = AIMessage(await self._answer(messages, mode),
+        message = AIMessage(await self._answer(messages, mode, say),
                             response_metadata={"finish_reason": "stop"})
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                       run_manager: Any = None, mode: Mode | None = None,
+                       run_manager: Any = None, mode: Mode | None = None, say: Say = str,
                        **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
-        answer = await self._answer(messages, mode)
+        answer = await self._answer(messages, mode, say)
         for chunk in _paragraphs(answer):
             if run_manager is not None:
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -147,9 +150,9 @@ class PictureReaderModel(BaseChatModel):
         return _wait_for(self._agenerate(messages, stop, **kwargs))
 
     def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                run_manager: Any = None, mode: Mode | None = None,
+                run_manager: Any = None, mode: Mode | None = None, say: Say = str,
                 **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        for chunk in _paragraphs(_wait_for(self._answer(messages, mode))):
+        for chunk in _paragraphs(_wait_for(self._answer(messages, mode, say))):
             if run_manager is not None:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
