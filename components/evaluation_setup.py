@@ -95,7 +95,7 @@ def _shipped() -> PromptSet:
 def _from_file() -> PromptSet | None:
     file = st.file_uploader(
         _("CSV, JSON Lines, or text with a prompt on each line"),
-        ["csv", "tsv", "jsonl", "ndjson", "txt"], key="prompts-file", help=_columns_help())
+        ["csv", "tsv", "jsonl", "ndjson", "json", "txt"], key="prompts-file", help=_columns_help())
     template = _template()
     if file is None:
         return None

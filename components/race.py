@@ -30,37 +30,49 @@ from llm.transcript import Turn
 EXPANDED = "expanded"
 """The session's key for the letter of the pane at full width, or None."""
 
+_BOX, _REFUSED, _HELD = "race-box", "race-refused", "race-held"
+"""The session's keys for the one box, why what was in it was not taken, and pictures' files
+that came without words."""
+
 Answer = Callable[[Pane, Turn, OnEnd], Reply]
 
 
-def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
-    """Draw the one box. Returns the race that goes on: a new one after a blind vote."""
-    told = st.container()
+def take_message(race: Race, contenders: Sequence[Contender]) -> None:
+    """Draw the one box. After a blind vote, its message begins the next race."""
     sees = any(contender.spec.vision for contender in contenders)
     label = _("Your message to all of them")
     if race.blind and not race.hidden:
         label = _("Your message: it begins the next blind race")
     elif race.only:
         label = _("Your message to {letter}").format(letter=race.only)
-    said = st.chat_input(label, key="race-box", max_chars=MAX_CHARACTERS,
-                         accept_file="multiple" if sees else False, file_type=EXTENSIONS)
-    if not said:
-        return race
-    text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
-    with told:
-        if not text.strip():
-            st.info(_("Write something to ask."))
-            return race
-        try:
-            pictures = accept([file.getvalue() for file in files])
-        except ParleyError as error:
-            st.error(say(error))
-            show_text(text, by_person=True)
-            return race
+    st.chat_input(label, key=_BOX, max_chars=MAX_CHARACTERS, file_type=EXTENSIONS,
+                  accept_file="multiple" if sees else False,
+                  on_submit=_ask_from_box, args=(race, contenders))
+    with st.bottom:
+        if refusal := st.session_state.pop(_REFUSED, None):
+            st.error(say(refusal), icon=":material/broken_image:")
+        if sees and st.session_state.get(_HELD):
+            st.info(_("Your picture goes with your next message: write something to ask."),
+                    icon=":material/image:")
+
+
+def _ask_from_box(race: Race, contenders: Sequence[Contender]) -> None:
+    said = st.session_state[_BOX]
+    text, files = (said, []) if isinstance(said, str) else (said.text, [
+        *st.session_state.get(_HELD, []), *(file.getvalue() for file in said.files)])
+    try:
+        pictures = accept(files)
+    except ParleyError as error:
+        st.session_state[_BOX] = text
+        st.session_state[_REFUSED] = error.wording
+        return
+    # A picture alone asks nothing: it waits for the words.
+    st.session_state[_HELD] = [] if text.strip() else files
+    if not text.strip():
+        return
     if race.blind and not race.hidden:
         race = session.replace_race(contenders, blind=True)
     race.ask(text, pictures)
-    return race
 
 
 def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,

@@ -6,7 +6,8 @@ whether it is blind. Knows what a catalog entry says, and no model by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from components.keys import enter_keys, key_for
 from components.language import _
 from components.model_card import show_model_card
 from components.picker import option_label
+from components.race_numbers import plain
 from components.text import show_text
 from llm.catalog import ModelSpec
 from llm.keys import needs_key
@@ -143,25 +145,51 @@ def take_link() -> None:
     link = {name: st.query_params.get_all(name) for name in st.query_params}
     if not link or link == st.session_state.get(_LAST_LINK):
         return
+    slips = [*_take_models(link.get("model", [])), *_take_settings(link)]
+    if "system" in link:
+        st.session_state["system"] = link["system"][0][:MAX_LINK_PROMPT]
+        slips.append(_("The link brings a system prompt of its own: it stands in Settings."))
+    st.session_state["blind"] = link.get("blind") == ["1"]
+    st.session_state["linked-prompt"] = link.get("prompt", [""])[0][:MAX_LINK_PROMPT]
+    if any(len(value) > MAX_LINK_PROMPT for name in ("system", "prompt")
+           for value in link.get(name, [])[:1]):
+        slips.append(_("A text in the link is longer than {most} characters: what comes after "
+                       "them is left out.").format(most=f"{MAX_LINK_PROMPT:,}"))
+    if slips:
+        told.warning(plain(" ".join(slips)))
+    st.session_state[_LAST_LINK] = link
+
+
+def _take_models(written: Sequence[str]) -> Iterator[str]:
+    """Choose the models that a link names. Yields what is to be said."""
     specs = {spec.id: spec for spec in session.models()}
-    asked = [_contender(written, specs) for written in link.get("model", [])[:len(LETTERS)]]
+    asked = [_contender(one, specs) for one in written[:len(LETTERS)]]
     contenders = [contender for contender in asked if contender is not None]
     if len(contenders) > 1:
         _choose(contenders)
-    if None in asked or len(asked) == 1:
-        told.warning(_("The link names a model that there is not here. Choose another."))
+    if None in asked:
+        yield _("The link names a model that there is not here. Choose another.")
+    elif len(asked) == 1:
+        yield _("The link names one model, and a race has two or more. Choose another.")
+    if len(written) > len(LETTERS):
+        yield _("The link names more than {most} models: the first {most} race.").format(
+            most=len(LETTERS))
+
+
+def _take_settings(link: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Set the settings that a link holds. Yields what is to be said."""
     for name, (kind, low, high) in SETTINGS.items():
+        if name not in link:
+            continue
         try:
             value = kind(link[name][0])
-        except (KeyError, ValueError):
-            continue
+        except ValueError:
+            value = math.nan
         if low <= value <= high:
             st.session_state[f"{name}-shared"] = value
-    if "system" in link:
-        st.session_state["system"] = link["system"][0][:MAX_LINK_PROMPT]
-    st.session_state["blind"] = link.get("blind") == ["1"]
-    st.session_state["linked-prompt"] = link.get("prompt", [""])[0][:MAX_LINK_PROMPT]
-    st.session_state[_LAST_LINK] = link
+        else:
+            yield _("The link's {name} is not a number from {low} to {high}, and is left out."
+                    ).format(name=name, low=low, high=f"{high:,}")
 
 
 def _contender(written: str, specs: Mapping[str, ModelSpec]) -> Contender | None:

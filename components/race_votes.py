@@ -17,7 +17,7 @@ from components.language import _, say
 from components.race_numbers import plain, table
 from llm.errors import ImportRefusedError, StorageError
 from llm.race import Race
-from llm.standings import Estimate, Standings, Verdict, standings
+from llm.standings import Estimate, Record, Standings, Verdict, standings
 from llm.votes import Choice, Vote, export_votes, import_votes
 
 VOTE = "vote"
@@ -33,7 +33,7 @@ _VERDICTS = {
     Verdict.BELOW: "loses more often than not",
     Verdict.NOTHING_YET: "nothing can be said yet",
 }
-_TAG, _TOLD = "vote-tag", "votes-told"
+_TAG, _TOLD, _FOUND = "vote-tag", "votes-told", "votes-found"
 _ALL = 0
 """The choice of every kind of task. A kind is a text, which may be empty."""
 
@@ -43,7 +43,7 @@ def ask_for_vote(race: Race) -> None:
     if not race.blind:
         return
     if race.verdict is not None:
-        st.info(plain(race.verdict), icon=":material/how_to_vote:")
+        st.info(plain(say(race.verdict)), icon=":material/how_to_vote:")
         return
     st.markdown(f"**{_('Which is better?')}** " + _("A vote stops what still runs."))
     st.text_input(_("Kind of task, if you like"), key=_TAG, max_chars=100, persist_state="session",
@@ -56,6 +56,7 @@ def ask_for_vote(race: Race) -> None:
 def _cast(race: Race, choice: Choice) -> None:
     vote = race.vote(choice, tag=st.session_state.get(_TAG) or "")
     if vote is None:
+        race.verdict = say(race.verdict)  # In the language that it is kept in.
         kept_races.keep(race)
         return
     reason = ""
@@ -112,7 +113,8 @@ def show_standings() -> None:
         else:
             st.markdown(_("No votes yet. Switch Blind on, ask something, and vote."))
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.download_button(_("Export the votes"), export_votes(votes), "votes.jsonl",
+            # Made when asked for, and not at each run of the page.
+            st.download_button(_("Export the votes"), lambda: export_votes(votes), "votes.jsonl",
                                "application/jsonl", on_click="ignore", disabled=not votes,
                                icon=":material/download:")
             st.file_uploader(_("Import votes (JSON Lines)"), ["jsonl"], key="votes-file",
@@ -130,7 +132,17 @@ def _show_votes(votes: Sequence[Vote]) -> None:
                            format_func=lambda tag: _("all") if tag == _ALL
                            else tag or _("without a word for it"))
     labels = {spec.id: spec.label for spec in session.models()}
-    _show(standings(votes, tag=None if tag == _ALL else tag, catalog=session.models()), labels)
+    _show(_standings(votes, None if tag == _ALL else tag), labels)
+
+
+def _standings(votes: Sequence[Vote], tag: str | None) -> Standings:
+    """The bootstrap takes a second: once for the same votes."""
+    catalog = session.models()
+    sign = (tag, [vote.id for vote in votes], [(spec.id, spec.open) for spec in catalog])
+    known = st.session_state.get(_FOUND)
+    if known is None or known[0] != sign:
+        known = st.session_state[_FOUND] = (sign, standings(votes, tag=tag, catalog=catalog))
+    return known[1]
 
 
 def _import() -> None:
@@ -159,17 +171,16 @@ def _show(found: Standings, labels: Mapping[str, str]) -> None:
         return
     rows = {}
     for model in found.models:
-        record = model.record
-        rows[_named(model.name, labels)] = [
-            str(record.votes), f"{record.wins} / {record.losses} / {record.ties} / "
-            f"{record.both_bad}", _share(record.rate),
-            _share(model.strength) if model.strength else "–", _(_VERDICTS[record.rate.verdict])]
+        votes, counts, rate, so = _figures(model.record)
+        strength = _share(model.strength) if model.strength else "–"
+        rows[_named(model.name, labels)] = [votes, counts, rate, strength, so]
     st.table(table(rows, [_("Votes"), _("Won / lost / tied / both bad"), _("Win rate (95%)"),
                           _("Strength (95%)"), _("So")]))
     st.caption(_("Win rate: a tie counts half, with Wilson's interval. Strength: the chance to "
                  "beat an average opponent (Bradley-Terry), with a bootstrap interval."))
     if found.no_strengths:
-        st.caption(found.no_strengths)
+        st.caption(say(found.no_strengths))
+    _show_pairs(found, labels)
     if (classes := found.closed_against_open) is not None:
         st.markdown(_("**Closed against open**: closed models won {rate}; {verdict}.").format(
             rate=_share(classes.rate), verdict=_(_VERDICTS[classes.rate.verdict])))
@@ -177,6 +188,21 @@ def _show(found: Standings, labels: Mapping[str, str]) -> None:
         st.markdown(_("**Position**: A won {left}, B won {right}; so uneven a split comes by "
                       "chance with p = {p}.").format(
             left=position.left_wins, right=position.right_wins, p=f"{position.p_value:.2g}"))
+
+
+def _show_pairs(found: Standings, labels: Mapping[str, str]) -> None:
+    """Who met whom, where that is more than the table above says."""
+    if len(found.pairs) > 1 and st.toggle(_("Pair by pair"), key="standings-pairs"):
+        st.table(table({_("{left} against {right}").format(
+            left=_named(pair.left, labels), right=_named(pair.right, labels)):
+            _figures(pair.record) for pair in found.pairs},
+            [_("Votes"), _("Won / lost / tied / both bad"), _("Win rate (95%)"), _("So")]))
+
+
+def _figures(record: Record) -> list[str]:
+    return [str(record.votes),
+            f"{record.wins} / {record.losses} / {record.ties} / {record.both_bad}",
+            _share(record.rate), _(_VERDICTS[record.rate.verdict])]
 
 
 def _named(name: str, labels: Mapping[str, str]) -> str:

@@ -112,7 +112,8 @@ def load_prompt_set(source: str | Path, *, template: str | None = None) -> Promp
 def form_of(filename: str) -> Form:
     """What a file holds, by the end of its name."""
     ending = filename.rpartition(".")[2].lower()
-    return {"csv": "csv", "tsv": "csv", "jsonl": "jsonl", "ndjson": "jsonl"}.get(ending, "text")
+    return {"csv": "csv", "tsv": "csv", "jsonl": "jsonl", "ndjson": "jsonl",
+            "json": "jsonl"}.get(ending, "text")
 
 
 def parse_prompt_set(data: bytes, *, name: str, form: Form, template: str | None = None
@@ -128,10 +129,11 @@ def parse_prompt_set(data: bytes, *, name: str, form: Form, template: str | None
             most=MAX_BYTES / 1e6)
     try:
         text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without its mark is UTF-8 by chance, a NUL at every other place.
         raise ImportRefusedError(
-            "This prompt set is not UTF-8 text. Save it as UTF-8 (in Excel: “CSV UTF-8”)."
-        ) from error
+            "This prompt set is not UTF-8 text. Save it as UTF-8 (in Excel: “CSV UTF-8”).")
     rows = {"text": _text_rows, "csv": _csv_rows, "jsonl": _jsonl_rows}[form](text)
     prompts: list[Prompt] = []
     used: set[str] = set()
@@ -196,11 +198,18 @@ def _prompt(where: Wording, row: Mapping[str, Any], template: str | None, number
     except ValidationError as error:
         place, fault = first_fault(error)
         missing = place == "prompt" and not written.strip()
-        reason = Wording("it holds no prompt") if missing \
+        reason = _no_prompt(row) if missing \
             else Wording("{place}: {reason}", place=place, reason=fault)
         raise ImportRefusedError("{where}: {reason}.", where=where, reason=reason) from error
     except (ValueError, TypeError) as error:
         raise ImportRefusedError("{where}: {reason}.", where=where, reason=error) from error
+
+
+def _no_prompt(row: Mapping[str, Any]) -> Wording:
+    if "prompt" in row:
+        return Wording("it holds no prompt")
+    return Wording("it holds no prompt: none of its columns is called “prompt” ({columns})",
+                   columns=", ".join(row)[:200])
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -224,8 +233,9 @@ def _jsonl_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
         try:
             row = from_json(line, allow_inf_nan=False)
         except ValueError as error:
-            raise ImportRefusedError("Line {number} is not JSON: {reason}.",
-                                     number=number, reason=error) from error
+            raise ImportRefusedError(
+                "Line {number} is not JSON: {reason}. Each line must hold one whole object.",
+                number=number, reason=error) from error
         if not isinstance(row, dict) or len(row) > MAX_COLUMNS:
             raise ImportRefusedError(
                 "Line {number} is not a JSON object of at most {most} names.",
@@ -247,7 +257,8 @@ def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
                 continue
             if len(row) > len(header):
                 raise ImportRefusedError(
-                    "{where}: it has {cells} cells, the header has {columns}.",
+                    "{where}: it has {cells} cells, the header has {columns}. A text with a "
+                    "comma, or whatever parts the cells, must stand in double quotes.",
                     where=where, cells=len(row), columns=len(header))
             named: dict[str, Any] = dict(zip(header, row, strict=False))
             if checks := named.pop("checks", "").strip():

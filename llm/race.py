@@ -24,6 +24,7 @@ from llm.images import Picture
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn, new_id
 from llm.votes import Choice, Vote, shown_order, void_reason
+from llm.wording import Wording
 
 LETTERS = "ABCD"
 """The panes' names, in the order shown: left and right mean nothing on a phone."""
@@ -101,7 +102,7 @@ class Race:
     id: str = field(default_factory=new_id)
     only: str | None = None
     """The letter of the one pane that follow-ups go to; None: all."""
-    verdict: str | None = None
+    verdict: Wording | str | None = None
     """A sentence on the vote of a blind race, or on why it is void."""
     runs: dict[str, list[Reply]] = field(default_factory=dict)
     """By letter: further answers to the last question, which no history holds."""
@@ -183,7 +184,7 @@ class Race:
 
     # ── Blind ────────────────────────────────────────────────────────────────────────
 
-    def void_reason(self) -> str | None:
+    def void_reason(self) -> Wording | None:
         """Why this race cannot be voted on; None if it can. See `llm.votes.void_reason`."""
         question = self.panes[0].question
         return void_reason([(pane.spec, pane.reply or Reply(pane.spec.id)) for pane in self.panes],

@@ -46,7 +46,8 @@ class _PlainRace(BaseModel):
 def plain_race(race: Race) -> dict[str, Any]:
     """The race as values that JSON has. An answer that runs is written as stopped, wordless."""
     return _PlainRace(
-        id=race.id, blind=race.blind, only=race.only, verdict=race.verdict,
+        id=race.id, blind=race.blind, only=race.only,
+        verdict=None if race.verdict is None else str(race.verdict),
         panes=[_PlainPane(model=pane.spec.id, temperature=pane.contender.temperature)
                for pane in race.panes],
         chats=write_conversations(pane.chat for pane in race.panes),

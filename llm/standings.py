@@ -5,7 +5,7 @@ where the interval covers one half, or there are fewer than `MIN_VOTES` votes, t
 answer is that nothing can be said yet, and that answer is a value of its own.
 
 - Win rates: Wilson score intervals (statsmodels).
-- Strengths: Bradley-Terry (evalica), with bootstrap intervals (scipy, through evalica).
+- Strengths: Bradley-Terry (evalica), with bootstrap intervals (scipy).
 - Position bias: an exact binomial test (scipy).
 
 A tie counts as half a win for both sides, and so does "both bad". Intervals are for one
@@ -20,21 +20,26 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llm.catalog import ModelSpec, list_models
+from llm.wording import Wording
 
 if TYPE_CHECKING:
-    from evalica import BradleyTerryResult
+    import numpy as np
+
+Tally = Counter[tuple[str, str, str]]
+"""How often each (left, right, choice) was cast."""
 
 MIN_VOTES = 10
 """Fewer tell nothing: four votes of four for one side happen by chance once in eight times."""
 CONFIDENCE = 0.95
-RESAMPLES = 500
+RESAMPLES = 2_000
+"""Another seed then moves an interval's ends by less than the whole percents that are shown."""
 MAX_BCA_VOTES = 500
 """Up to here the bootstrap is bias-corrected and accelerated, which fits once more for each
 vote; simulated, its intervals hold the true strength in 94% of cases where the plain
@@ -140,7 +145,7 @@ class Standings:
     models: tuple[ModelStanding, ...]
     """The strongest first."""
     pairs: tuple[PairStanding, ...]
-    no_strengths: str | None
+    no_strengths: Wording | None
     """A sentence that says why there are no Bradley-Terry strengths; None if there are."""
     position: PositionBias | None
     """None without a vote for either side."""
@@ -153,29 +158,30 @@ def standings(votes: Iterable[Judged], *, tag: str | None = None,
     """What these votes say, or those of one `tag`. `seed`: for the bootstrap.
 
     Whether a model is open comes from the catalog (default: all models there are); one
-    that is not in it counts for neither class. Takes about a second for 1,000 votes.
+    that is not in it counts for neither class. Takes a second for 10,000 votes.
     """
     is_open = {spec.id: spec.open for spec in (list_models() if catalog is None else catalog)}
     votes = [vote for vote in votes if tag is None or vote.tag == tag]
-    counted: list[tuple[str, str, str]] = []
-    classes: list[tuple[str, str, str]] = []
+    cast: list[tuple[str, str, str]] = []
+    classes: Tally = Counter()
     for vote in votes:
         left, right = contenders(vote)
         if left != right:
-            counted.append((left, right, vote.choice))
+            cast.append((left, right, vote.choice))
         opens = [is_open.get(model) for model in vote.models]
         if set(opens) == {True, False}:
-            classes.append(("open" if opens[0] else "closed", "open" if opens[1] else "closed",
-                            vote.choice))
+            first, second = ("open" if one else "closed" for one in opens)
+            classes[first, second, vote.choice] += 1
+    counted: Tally = Counter(sorted(cast))  # The same table in whatever order they came.
     strengths, no_strengths = _strengths(counted, seed)
-    names = dict.fromkeys(name for left, right, _ in counted for name in (left, right))
+    names = _names(counted)
     models = [ModelStanding(name, _record(name, counted), strengths.get(name)) for name in names]
     models.sort(key=lambda model: (model.strength or model.record.rate).value, reverse=True)
     order = [model.name for model in models]
     pairs = [PairStanding(left, right, record) for left, right in combinations(order, 2)
              if (record := _record(left, counted, against=right)).votes]
     return Standings(
-        votes=len(counted), left_out=len(votes) - len(counted), models=tuple(models),
+        votes=counted.total(), left_out=len(votes) - counted.total(), models=tuple(models),
         pairs=tuple(pairs), no_strengths=no_strengths, position=_position(counted),
         closed_against_open=_record("closed", classes) if classes else None,
     )
@@ -212,21 +218,27 @@ def _with_settings(model: str, settings: dict[str, Any], names: Sequence[str]) -
     return ", ".join([model, *(f"{name} {settings.get(name, 'not set')}" for name in names)])
 
 
-def _record(name: str, votes: Sequence[tuple[str, str, str]], against: str | None = None) -> Record:
+def _names(votes: Tally) -> list[str]:
+    return list(dict.fromkeys(name for left, right, _ in votes for name in (left, right)))
+
+
+def _record(name: str, votes: Tally, against: str | None = None) -> Record:
     counts: Counter[str] = Counter()
-    for left, right, choice in votes:
+    for (left, right, choice), count in votes.items():
         if name not in (left, right) or against not in (left, right, None):
             continue
         if choice in ("left", "right"):
             choice = "win" if (choice == "left") == (name == left) else "loss"
-        counts[choice] += 1
+        counts[choice] += count
     return Record(counts["win"], counts["loss"], counts["tie"], counts["both_bad"])
 
 
-def _position(votes: Sequence[tuple[str, str, str]]) -> PositionBias | None:
+def _position(votes: Tally) -> PositionBias | None:
     from scipy.stats import binomtest
 
-    counts = Counter(choice for _, _, choice in votes)
+    counts: Counter[str] = Counter()
+    for (_, _, choice), count in votes.items():
+        counts[choice] += count
     left, right = counts["left"], counts["right"]
     if not left + right:
         return None
@@ -234,49 +246,60 @@ def _position(votes: Sequence[tuple[str, str, str]]) -> PositionBias | None:
     return PositionBias(left, right, share(left, left + right), p_value)
 
 
-def _strengths(votes: Sequence[tuple[str, str, str]], seed: int
-               ) -> tuple[dict[str, Estimate], str | None]:
-    if len(votes) < MIN_VOTES:
-        return {}, f"Strengths need at least {MIN_VOTES} votes."
-    import evalica
+def _strengths(votes: Tally, seed: int) -> tuple[dict[str, Estimate], Wording | None]:
+    if votes.total() < MIN_VOTES:
+        return {}, Wording("Strengths need at least {least} votes.", least=MIN_VOTES)
+    if not _everybody_beat_somebody(votes):
+        return {}, Wording("Strengths need every model to have won and lost, directly or through "
+                           "others, against every other one.")
+    import numpy as np
+    from scipy.stats import bootstrap
 
-    choices = {"left": evalica.Winner.X, "right": evalica.Winner.Y}
-    xs = [left for left, _, _ in votes]
-    ys = [right for _, right, _ in votes]
-    winners = [choices.get(choice, evalica.Winner.Draw) for _, _, choice in votes]
-    if not _everybody_beat_somebody(xs, ys, winners):
-        return {}, ("Strengths need every model to have won and lost, directly or through "
-                    "others, against every other one.")
+    fit = _bradley_terry(votes)
+    counts = list(votes.values())
+
+    def fit_resample(drawn: np.ndarray) -> np.ndarray:
+        # Votes alike are told apart by nothing: what matters is how often each kind is drawn.
+        return fit(np.bincount(drawn, minlength=len(counts)), PRIOR)
+
     with warnings.catch_warnings():
         # Where no resample differs there is no interval: NaN, which is asked for below.
         warnings.simplefilter("ignore")
-        fit = evalica.bradley_terry(xs, ys, winners, limit=1000)
-        bootstrap = evalica.bootstrap(
-            _fit_resample, xs, ys, winners, n_resamples=RESAMPLES, confidence_level=CONFIDENCE,
-            bootstrap_method="BCa" if len(votes) <= MAX_BCA_VOTES else "percentile",
-            random_state=seed,
-        )
-    seen = Counter(xs) + Counter(ys)
+        interval = bootstrap(
+            (np.repeat(np.arange(len(counts)), counts),), fit_resample, vectorized=False,
+            n_resamples=RESAMPLES, confidence_level=CONFIDENCE, rng=np.random.default_rng(seed),
+            method="BCa" if votes.total() <= MAX_BCA_VOTES else "percentile",
+        ).confidence_interval
     strengths = {}
-    for name, score in fit.scores.items():
-        low, high = bootstrap.low[name], bootstrap.high[name]
+    for name, score, low, high in zip(_names(votes), fit(counts, 0.0), interval.low,
+                                      interval.high, strict=True):
         if math.isnan(low) or math.isnan(high):
             low, high = 0.0, math.inf
-        strengths[name] = Estimate(_chance(score), _chance(low), _chance(high), seen[name])
+        strengths[name] = Estimate(_chance(score), _chance(low), _chance(high),
+                                   _record(name, votes).votes)
     return strengths, None
 
 
-def _fit_resample(xs: Iterable[str], ys: Iterable[str], winners: Iterable[Any], index: Any,
-                  weights: Any = None, **options: Any) -> BradleyTerryResult:
+def _bradley_terry(votes: Tally) -> Callable[[Iterable[float], float], np.ndarray]:
+    """What fits scores, in the order of `_names`, to how often each kind of vote was cast,
+    and to a tie of the given weight between each two."""
     import evalica
 
-    pairs = list(combinations(index, 2))
-    weights = [1.0] * len(list(xs)) if weights is None else list(weights)
-    return evalica.bradley_terry(
-        [*xs, *(left for left, _ in pairs)], [*ys, *(right for _, right in pairs)],
-        [*winners, *[evalica.Winner.Draw] * len(pairs)], index,
-        [*weights, *[PRIOR] * len(pairs)], limit=1000,
-    )
+    numbers = {name: number for number, name in enumerate(_names(votes))}
+    ties = list(combinations(numbers.values(), 2))
+    pairs = [*((numbers[left], numbers[right]) for left, right, _ in votes), *ties]
+    # Numbers: an index of names would be built anew for each of thousands of fits.
+    xs, ys = [left for left, _ in pairs], [right for _, right in pairs]
+    choices = {"left": evalica.Winner.X, "right": evalica.Winner.Y}
+    winners = [choices.get(choice, evalica.Winner.Draw) for _, _, choice in votes]
+    winners += [evalica.Winner.Draw] * len(ties)
+
+    def fit(counts: Iterable[float], tie: float) -> np.ndarray:
+        weights = [*map(float, counts), *[tie] * len(ties)]
+        found = evalica.bradley_terry(xs, ys, winners, weights=weights, limit=1000)
+        return found.scores.sort_index().to_numpy()
+
+    return fit
 
 
 def _chance(score: float) -> float:
@@ -284,17 +307,20 @@ def _chance(score: float) -> float:
     return 1.0 if math.isinf(score) else float(score / (score + 1))
 
 
-def _everybody_beat_somebody(xs: Sequence[str], ys: Sequence[str], winners: Sequence[Any]) -> bool:
+def _everybody_beat_somebody(votes: Tally) -> bool:
     """Whether strengths are finite: each model reaches each other by a chain of wins or ties.
 
     Ford, L. R.: Solution of a Ranking Problem from Binary Comparisons. The American
     Mathematical Monthly 64 (1957). https://doi.org/10.2307/2308513
     """
-    import evalica
+    import numpy as np
     from scipy.sparse.csgraph import connected_components
 
-    xs_numbers, ys_numbers, index = evalica.indexing(xs, ys)
-    beaten = evalica.matrices(xs_numbers, ys_numbers, winners, index)
-    wins = beaten.win_matrix + beaten.tie_matrix
-    return connected_components(wins, directed=True, connection="strong",
+    numbers = {name: number for number, name in enumerate(_names(votes))}
+    beaten = np.zeros((len(numbers), len(numbers)), dtype=bool)
+    for left, right, choice in votes:
+        i, j = numbers[left], numbers[right]
+        beaten[i, j] |= choice != "right"
+        beaten[j, i] |= choice != "left"
+    return connected_components(beaten, directed=True, connection="strong",
                                 return_labels=False) == 1

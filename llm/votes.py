@@ -21,7 +21,7 @@ from llm.errors import ImportRefusedError
 from llm.naming import gives_itself_away
 from llm.replies import Ending, Reply
 from llm.transcript import new_id
-from llm.wording import first_fault
+from llm.wording import Wording, first_fault
 
 Choice = Literal["left", "right", "tie", "both_bad"]
 
@@ -73,7 +73,7 @@ def shown_order(sides: int, rng: random.Random) -> list[int]:
 
 
 def void_reason(sides: Sequence[tuple[ModelSpec, Reply]], question: str, *,
-                catalog: Iterable[ModelSpec] | None = None) -> str | None:
+                catalog: Iterable[ModelSpec] | None = None) -> Wording | None:
     """Why a race cannot be voted on, as a sentence to show; None if it can.
 
     It is void if a side failed, was withheld or has said nothing, or gave away which model
@@ -82,15 +82,17 @@ def void_reason(sides: Sequence[tuple[ModelSpec, Reply]], question: str, *,
     catalog = list_models() if catalog is None else list(catalog)
     for spec, reply in sides:
         if reply.ending is Ending.FAILED:
-            return f"This race is void: {spec.label} failed. No vote is kept."
+            return Wording("This race is void: {name} failed. No vote is kept.", name=spec.label)
         if reply.ending is Ending.CONTENT_FILTER:
-            return f"This race is void: {spec.label}'s answer was withheld. No vote is kept."
+            return Wording("This race is void: {name}'s answer was withheld. No vote is kept.",
+                           name=spec.label)
         if not reply.text.strip():
-            return f"This race is void: {spec.label} had said nothing yet. No vote is kept."
+            return Wording("This race is void: {name} had said nothing yet. No vote is kept.",
+                           name=spec.label)
     for spec, reply in sides:
-        if name := gives_itself_away(reply.text, question, spec, catalog):
-            return (f"This race is void: {spec.label} gave itself away by saying "
-                    f"“{name}”. No vote is kept.")
+        if said := gives_itself_away(reply.text, question, spec, catalog):
+            return Wording("This race is void: {name} gave itself away by saying “{said}”. "
+                           "No vote is kept.", name=spec.label, said=said)
     return None
 
 

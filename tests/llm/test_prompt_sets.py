@@ -1,6 +1,7 @@
 """Prompt sets: what people type or bring, filled in safely, refused with the row that is wrong."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -109,7 +110,9 @@ def test_expected_answers_references_and_checks_become_checks():
     ("prompt,\na,b", "csv", "a name of its own"), (",".join("abc") * 60, "csv", "1 to 100 columns"),
     ("prompt\nok\na,b,c\n", "csv", "Row 3: it has 3 cells, the header has 1"),
     ('prompt\n"open', "csv", "Row 2 is not CSV"),
-    ("city\nParis\n", "csv", "Row 2: it holds no prompt"),
+    ("city\nParis\n", "csv", "Row 2: it holds no prompt: none of its columns is called “prompt”"),
+    ("prompt,city\n,Paris\n", "csv", "Row 2: it holds no prompt."),
+    ("Prompt\nHi\n", "csv", "none of its columns is called “prompt” (Prompt)"),
     ('prompt,checks\nHi,[', "csv", "Row 2: checks is not JSON"),
     ('prompt,checks\nHi,{}', "csv", "Row 2: checks is not a JSON list"),
     ('prompt,checks\nHi,"[{""kind"": ""nonsense""}]"', "csv", "Row 2: checks.0"),
@@ -128,12 +131,13 @@ def test_expected_answers_references_and_checks_become_checks():
     ("a\n" * (MAX_PROMPTS + 1), "text", "more than 10,000 prompts"),
 ])
 def test_a_bad_file_is_refused_naming_the_row(text, form, said):
-    with pytest.raises(ImportRefusedError, match="(?s)" + said.replace("(", r"\(")):
+    with pytest.raises(ImportRefusedError, match="(?s)" + re.escape(said)):
         read(text, form)
 
 
 def test_bytes_that_are_no_text_or_too_many_are_refused():
-    for data in ("naïve".encode("utf-16"), b"\xff\xfe\x00"):
+    for data in (*("naïve, now".encode(name) for name in ("utf-16", "utf-16-le", "cp1252")),
+                 "plain".encode("utf-16-le"), b"\xff\xfe\x00"):
         with pytest.raises(ImportRefusedError, match="not UTF-8"):
             parse_prompt_set(data, name="x", form="text")
     with pytest.raises(ImportRefusedError, match="Split it"):
@@ -163,8 +167,8 @@ def test_a_file_that_is_not_there_is_refused_naming_the_sets_there_are(tmp_path)
 
 
 def test_the_end_of_a_name_tells_what_a_file_holds(tmp_path):
-    assert [form_of(name) for name in ("A.CSV", "b.tsv", "c.jsonl", "d.txt", "e")] == [
-        "csv", "csv", "jsonl", "text", "text"]
+    assert [form_of(name) for name in ("A.CSV", "b.tsv", "c.jsonl", "d.json", "d.txt", "e")] == [
+        "csv", "csv", "jsonl", "jsonl", "text", "text"]
     (tmp_path / "mine.csv").write_text("prompt\nHi\n", encoding="utf-8")
     loaded = load_prompt_set(tmp_path / "mine.csv")
     assert (loaded.name, loaded.prompts[0].prompt) == ("mine", "Hi")

@@ -95,7 +95,7 @@ def test_a_vote_holds_the_order_shown_the_prompt_and_each_sides_settings():
 def test_a_void_race_gives_no_vote_says_why_and_shows_the_names(reply, why):
     begun = asked(answered(), reply, blind=True)
     assert begun.vote("left") is None
-    assert why in begun.verdict
+    assert why in str(begun.verdict)
     assert not begun.hidden
 
 
@@ -104,7 +104,7 @@ def test_a_race_voted_on_before_one_side_had_begun_is_void():
     begun.ask("Why?")
     begun.panes[0].take(answered())
     assert begun.vote("left") is None
-    assert "had said nothing yet" in begun.verdict
+    assert "had said nothing yet" in str(begun.verdict)
 
 
 def test_further_runs_enter_no_history():

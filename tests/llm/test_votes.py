@@ -44,7 +44,7 @@ def test_a_side_that_the_vote_itself_stopped_still_counts():
     (Ending.STOPPED, " \n", "GPT-6 Luna had said nothing yet"),
 ])
 def test_a_race_in_which_one_side_did_not_answer_is_void_and_says_why(ending, text, said):
-    assert said in void_reason([FAIR, side("gpt-6-luna", text, ending)], "Why?")
+    assert said in str(void_reason([FAIR, side("gpt-6-luna", text, ending)], "Why?"))
 
 
 @pytest.mark.parametrize(("model_id", "answer", "question", "name"), [
@@ -65,7 +65,7 @@ def test_a_race_in_which_one_side_did_not_answer_is_void_and_says_why(ending, te
 ])
 def test_an_answer_that_gives_its_model_away_makes_the_race_void(model_id, answer, question, name):
     reason = void_reason([FAIR, side(model_id, answer)], question)
-    assert reason is not None and f"“{name}”" in reason
+    assert reason is not None and f"“{name}”" in str(reason)
 
 
 @pytest.mark.parametrize(("model_id", "answer", "question"), [
@@ -97,7 +97,7 @@ def test_no_model_of_the_catalog_is_given_away_by_plain_prose():
 def test_a_model_that_a_user_added_is_known_by_its_label_too():
     ours = get_model("llama-3.3-70b").model_copy(update={"label": "Zorblax 9 Ultra"})
     reply = Reply("ours", text="Zorblax 9 thinks so.", ending=Ending.STOP)
-    assert "Zorblax 9" in void_reason([(ours, reply)], "Hi", catalog=[ours])
+    assert "Zorblax 9" in str(void_reason([(ours, reply)], "Hi", catalog=[ours]))
 
 
 def test_a_label_that_begins_with_a_common_word_is_no_name():

@@ -24,6 +24,8 @@ VOICES = {FAST: "The first", SLOW: "The second"}
 
 def script(model: str, question: str) -> str:
     """Each model says which it is and what it was asked, so that a mix-up would show."""
+    if question == "Name yourself":
+        return "I am ChatGPT."
     return f"{VOICES[model]} heard: {question}"
 
 
@@ -58,7 +60,7 @@ def ask(page: AppTest, text: str) -> AppTest:
 
 def words(page: AppTest) -> str:
     """All that can be read on the page, Markdown's escapes undone."""
-    kinds = ("markdown", "caption", "info", "error", "table")
+    kinds = ("markdown", "caption", "info", "warning", "error", "table")
     shown = "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
     return shown.replace("\\", "")
 
@@ -287,6 +289,13 @@ def test_a_blind_race_in_which_a_side_fails_is_void_and_says_so(servers):
     assert "votes" not in page.session_state or page.session_state["votes"] == []
 
 
+def test_a_blind_race_in_which_a_side_names_itself_is_void_and_says_so(servers):
+    page = ask(open_page(FAST, SLOW, blind="1"), "Name yourself")
+    assert "gave itself away by saying “ChatGPT”. No vote is kept." in words(page)
+    assert not [found for found in page.button if found.label == "A is better"]
+    assert "No votes yet." in standings_of(page)
+
+
 def test_a_link_sets_everything_up_and_sends_nothing_by_itself(servers):
     page = open_page(f"{SLOW}@0.3", FAST, temperature="1.2", max_tokens="99", prompt="Ping?")
     assert page.selectbox(key="side-A").value == SLOW
@@ -298,19 +307,35 @@ def test_a_link_sets_everything_up_and_sends_nothing_by_itself(servers):
     assert sent(servers[0])[0][-1] == sent(servers[1])[0][-1] == ("user", "Ping?")
 
 
-@pytest.mark.parametrize("link", [
-    {"temperature": "nan"}, {"temperature": "1e9"}, {"max_tokens": "-1"}, {"seed": "x"},
-    {"blind": "maybe"}, {"prompt": "x" * 100_000},
+@pytest.mark.parametrize(("link", "said"), [
+    ({"temperature": "nan"}, "temperature is not a number from 0 to 2"),
+    ({"temperature": "1e9"}, "temperature is not a number from 0 to 2"),
+    ({"max_tokens": "-1"}, "max_tokens is not a number from 1 to 128,000"),
+    ({"seed": "x"}, "seed is not a number"), ({"blind": "maybe"}, None),
+    ({"prompt": "x" * 100_000}, "longer than 2,000 characters"),
+    ({"system": "x" * 100_000}, "longer than 2,000 characters"),
+    ({"system": "Be rude."}, "brings a system prompt of its own"),
+    ({"prompt": "<script>alert(1)</script> {x} \x00\u202e ![a](http://a.example/b)"}, None),
 ])
-def test_a_link_with_values_that_cannot_be_opens_the_page_all_the_same(servers, link):
+def test_a_link_with_values_that_cannot_be_opens_the_page_all_the_same_and_says_so(
+        servers, link, said):
     page = open_page(FAST, SLOW, **link)
     assert not page.exception
+    told = [warning.value.replace("\\", "") for warning in page.warning]
+    assert said in told[0] if said else told == []
     ask(page, "Hello?")
 
 
-def test_a_link_to_models_that_are_not_here_says_so(servers):
-    page = open_page("nobody", FAST)
-    assert "names a model that there is not here" in page.warning[0].value
+@pytest.mark.parametrize(("models", "said"), [
+    (["nobody", FAST], "names a model that there is not here"),
+    ([FAST], "names one model, and a race has two or more"),
+    ([FAST, f"{SLOW}@9"], "names a model that there is not here"),
+    ([FAST, SLOW, FAST, SLOW, FAST], "more than 4 models: the first 4 race"),
+])
+def test_a_link_to_models_that_cannot_race_says_so(servers, models, said):
+    page = open_page(*models)
+    assert not page.exception
+    assert said in page.warning[0].value.replace("\\", "")
 
 
 def test_the_address_holds_the_race(servers):
