@@ -185,6 +185,10 @@ def _mark(marks: Mapping[str, Marks], view: View, *, when: str = "before") -> No
 def _show_question(chat: Transcript, turn: Turn) -> None:
     for picture in turn.pictures:
         show_picture(picture, key=f"{turn.id}-{picture.sha256[:12]}")
+    if turn.pictures_lost:
+        st.caption(":material/broken_image: " + _(
+            "Pictures of this message that found no room and were not kept: {count}").format(
+                count=turn.pictures_lost))
     editing = f"editing-{turn.id}"
     if not st.session_state.get(editing):
         show_text(turn.content, by_person=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import streamlit as st
@@ -22,7 +22,7 @@ from llm.transcript_import import MAX_BYTES, read_conversations
 from llm.transcript_json import write_conversations
 from llm.transcript_markdown import to_markdown
 from llm.transcript_notebook import to_notebook
-from storage import Summary
+from storage import PICTURE_QUOTA, Summary
 from storage.titles import TITLE_CHARACTERS, title_of
 
 LISTED = 30
@@ -153,6 +153,9 @@ def _draw_actions(chat: Transcript) -> None:
                           titled, {name: spec.label for name, spec in models.items()}))
         _offer_export(chat, _("Export as a notebook"), "ipynb", "application/x-ipynb+json",
                       lambda titled: to_notebook(titled, models))
+        _warn_of_size(sum(len(picture.data) for picture in {
+            picture.sha256: picture for turn in chat.turns.values()
+            for picture in turn.pictures}.values()))
         st.button(_("Delete this conversation"), key=f"delete-{chat.id}", icon=":material/delete:",
                   width="stretch", on_click=_do, args=(_delete, chat))
 
@@ -164,6 +167,14 @@ def _offer_export(chat: Transcript, label: str, ending: str, mime: str,
     st.download_button(label, functools.partial(write, chat), f"{name}.{ending}", mime,
                        key=f"export-{ending}-{chat.id}", on_click="ignore", width="stretch",
                        icon=":material/download:")
+
+
+def _warn_of_size(picture_bytes: int) -> None:
+    """Say so where a JSON file with these pictures is more than is taken in again."""
+    if picture_bytes * 4 // 3 > MAX_BYTES:  # as base64
+        st.caption(_("With its pictures the JSON file has about {size} MB. A Parley takes in up to "
+                     "{most} MB at once.").format(size=picture_bytes * 4 // 3 // 1024 // 1024,
+                                                  most=MAX_BYTES // 1024 // 1024))
 
 
 # ── What is kept ─────────────────────────────────────────────────────────────────────
@@ -181,20 +192,37 @@ def _draw_keeping() -> None:
                      key=f"import-{number}", max_upload_size=MAX_BYTES // 1024 // 1024,
                      on_change=_do, args=(_import, f"import-{number}"))
     try:
-        load_all = kept.everything()
+        load_all, taken = kept.everything(), kept.picture_bytes()
     except StorageError:
         return  # The list says why.
-    st.download_button(_("Export all conversations"), lambda: write_conversations(load_all()),
+    left_out = _("Left out of the export, as they are damaged and cannot be read: {titles}")
+    st.download_button(_("Export all conversations"),
+                       functools.partial(_write_all, load_all, session.keeping(), left_out),
                        "parley-conversations.json", "application/json", key="export-all",
                        on_click="ignore", icon=":material/download:", width="stretch")
+    if taken:
+        st.caption(_("Pictures: {taken} MB of {most} MB").format(
+            taken=f"{taken / 1e6:.1f}", most=PICTURE_QUOTA // 1_000_000))
+    _warn_of_size(taken)
     with st.popover(_("Delete everything"), icon=":material/delete_forever:", width="stretch"):
         st.markdown(_("Everything that is kept for you goes, at once and for good: conversations, "
-                      "pictures, votes. This cannot be undone."))
+                      "pictures, votes, evaluations. This cannot be undone."))
         st.button(_("Delete all of it"), key="delete-everything", type="primary",
                   on_click=_do, args=(_delete_everything,))
 
 
 # ── What the buttons do ──────────────────────────────────────────────────────────────
+
+
+def _write_all(load_all: Callable[[list[Summary]], Iterable[Transcript]],
+               keeping: session.Keeping, left_out: str) -> str:
+    """All of them as JSON. Called outside of the page's run, whose next one shows a notice."""
+    damaged: list[Summary] = []
+    written = write_conversations(load_all(damaged))
+    if damaged:
+        keeping.notice = session.Notice(left_out.format(titles=", ".join(
+            as_label(summary.title) for summary in damaged)), is_error=True)
+    return written
 
 
 def _do(action: Callable[..., str | session.Notice | None], *args) -> None:

@@ -14,6 +14,7 @@ import streamlit as st
 
 from components.browser import announce
 from components.figures import human_seconds
+from components.kept import keeps_nothing
 from components.keys import key_for
 from components.language import _, say
 from components.owner import current_owner
@@ -80,17 +81,27 @@ def _name(kept: Kept) -> str:
 def _take_in() -> None:
     file = st.session_state[_FILE]
     if file is not None:
-        _try(lambda: _choose(evaluation_runs.take_in(current_owner(), file.getvalue())))
+        _try_to_keep(lambda: _choose(evaluation_runs.take_in(current_owner(), file.getvalue())))
 
 
 def begin(plan: Plan, find: Find, **options: Any) -> None:
     """Begin the plan, and look at it. A callback."""
-    _try(lambda: _choose(evaluation_runs.begin(
+    _try_to_keep(lambda: _choose(evaluation_runs.begin(
         current_owner(), plan, create=_with_keys(plan, find), find=find, **options)))
 
 
 def _choose(run_id: str) -> None:
     st.session_state[_CHOSEN] = run_id
+
+
+def _try_to_keep(act: Callable[[], None]) -> None:
+    # What it asks and is answered is written down as it runs: so it can go on another time.
+    if keeps_nothing():
+        st.session_state[_TOLD] = _("An evaluation is kept as it runs, and nothing is to be kept "
+                                    "now. To have one, switch “Keep nothing” off, in a chat's "
+                                    "sidebar under “What is kept”.")
+    else:
+        _try(act)
 
 
 def _try(act: Callable[[], None]) -> None:
@@ -206,7 +217,7 @@ def offer_going_on(run_id: str, plan: Plan, find: Find,
 
 
 def _go_on(run_id: str, plan: Plan, find: Find, **options: Any) -> None:
-    _try(lambda: evaluation_runs.go_on(
+    _try_to_keep(lambda: evaluation_runs.go_on(
         current_owner(), run_id, create=_with_keys(plan, find), find=find, **options))
 
 

@@ -25,7 +25,12 @@ import streamlit as st
 from components import session
 from components.owner import current_owner
 from llm import paths
-from llm.errors import StorageError, UnknownConversationError
+from llm.errors import (
+    DamagedConversationError,
+    QuotaFullError,
+    StorageError,
+    UnknownConversationError,
+)
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
 from llm.wording import Wording
@@ -42,9 +47,7 @@ SAVING_SECONDS = 10
 
 SETTINGS, NOTHING = "settings", "keep nothing"
 LAST_SHOWN = "last shown"
-LESSONS = "lessons done"
-"""Kinds of records, and a key of the first. A record of LAST_SHOWN is by its stage, one of
-LESSONS by its lesson."""
+"""Kinds of records, and a key of the first. A record of LAST_SHOWN is by its stage."""
 
 # (owner, conversation's id, turn's id) -> an answer that some session of this process waits
 # for or has: who reloads the page in mid-reply finds it again. Held by its reply's run.
@@ -118,8 +121,9 @@ def keep_shown(chat: Transcript) -> None:
 
 
 def problem(chat: Transcript) -> Wording | None:
-    """Why the last of a conversation is not kept, as a sentence to show; None if it is."""
-    return session.keeping().problems.get(chat.id)
+    """Why not all of a conversation is kept, as a sentence to show; None if all is."""
+    error = session.keeping().problems.get(chat.id)
+    return None if error is None else error.wording
 
 
 def saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[], None]:
@@ -128,7 +132,7 @@ def saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[]
     try:
         kept = store()
     except StorageError as error:
-        reason = error.wording
+        reason = error
         return lambda: None if _is_private(chat, keeping) else keeping.problems.update(
             {chat.id: reason})
 
@@ -142,15 +146,25 @@ def saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[]
                 kept.put_record(owner, LAST_SHOWN, chat.stage, chat.id)
                 keeping.last_shown[chat.stage] = chat.id
             write(kept, owner)
+            if isinstance(keeping.problems.get(chat.id), QuotaFullError):
+                _keep_pictures(kept, owner, chat)
             keeping.problems.pop(chat.id, None)
         except StorageError as error:
             if not _is_private(chat, keeping):
-                keeping.problems[chat.id] = error.wording
+                keeping.problems[chat.id] = error
         except Exception:
             log.exception("A turn was not kept")  # In a reply's thread nobody else would say so.
             raise
 
     return save
+
+
+def _keep_pictures(kept: Store, owner: str, chat: Transcript) -> None:
+    """Try again with the pictures that found no room. Raises `QuotaFullError` while one finds
+    none: that the words are kept meanwhile is no reason to stop saying so."""
+    for turn in list(chat.turns.values()):
+        if turn.pictures:
+            kept.save_turn(owner, chat, turn)
 
 
 def _is_private(chat: Transcript, keeping: session.Keeping) -> bool:
@@ -267,6 +281,10 @@ def delete_everything() -> None:
     owner, nothing = current_owner(), keeps_nothing()
     _end(turn for (whose, _chat, _turn), turn in list(_answers.items()) if whose == owner)
     session.forget_races()
+    # Loaded only here: few chats have an evaluation beside them.
+    from llm import evaluation_runs
+
+    evaluation_runs.delete_everything(owner)
     store().delete_everything(owner)
     if nothing:
         store().put_record(owner, SETTINGS, NOTHING, True)
@@ -284,15 +302,28 @@ def take_in(transcripts: Sequence[Transcript]) -> None:
     store().add(current_owner(), transcripts)
 
 
-def everything() -> Callable[[], Iterator[Transcript]]:
-    """What gets all of the person's conversations, one after another, in any thread."""
+def everything() -> Callable[[list[Summary]], Iterator[Transcript]]:
+    """What gets all of the person's conversations, one after another, in any thread.
+
+    It is given a list, to which it adds those that are damaged and cannot be got.
+    """
     kept, owner = store(), current_owner()
 
-    def load_all() -> Iterator[Transcript]:
+    def load_all(damaged: list[Summary]) -> Iterator[Transcript]:
         for summary in kept.list(owner, limit=1_000_000):
-            yield kept.load(owner, summary.id)
+            try:
+                yield kept.load(owner, summary.id)
+            except DamagedConversationError:
+                damaged.append(summary)
+            except UnknownConversationError:
+                pass  # Deleted meanwhile.
 
     return load_all
+
+
+def picture_bytes() -> int:
+    """How much of `storage.PICTURE_QUOTA` the person's pictures take."""
+    return store().picture_bytes(current_owner())
 
 
 def is_kept(chat: Transcript) -> bool:
@@ -339,34 +370,6 @@ def put_records(kind: str, values: Mapping[str, Any]) -> bool:
         return False
     store().put_records(current_owner(), kind, values)
     return True
-
-
-# ── Lessons ──────────────────────────────────────────────────────────────────────────
-
-
-def lessons_done() -> set[str]:
-    """The names of the lessons that the person has done, as far as can be told."""
-    try:
-        done = store().records(current_owner(), LESSONS)
-    except StorageError:
-        done = {}
-    return {name for name, is_done in {**done, **session.lessons_marked()}.items() if is_done}
-
-
-def mark_lesson(name: str, done: bool) -> None:
-    """A lesson is done, or is to be done again: kept if anything is, else until the tab closes."""
-    marked = session.lessons_marked()
-    marked[name] = done
-    if keeps_nothing():
-        return
-    try:
-        if done:
-            store().put_record(current_owner(), LESSONS, name, True)
-        else:
-            store().delete_records(current_owner(), LESSONS, [name])
-    except StorageError:
-        return
-    del marked[name]
 
 
 # ── Opening ──────────────────────────────────────────────────────────────────────────
@@ -439,4 +442,4 @@ def _noted(chat: Transcript) -> Iterator[None]:
     except UnknownConversationError:
         pass  # Begun and never written to, or deleted since.
     except StorageError as error:
-        session.keeping().problems[chat.id] = error.wording
+        session.keeping().problems[chat.id] = error

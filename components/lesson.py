@@ -16,11 +16,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from components import kept
+from components import kept, session
 from components.language import ENGLISH, _, current_language
 from components.text import as_label, show_text
+from llm.errors import StorageError
 
 FOLDER = Path(__file__).parent.parent / "lessons"
+
+LESSONS = "lessons done"
+"""The kind of the records that say which are done, each by its lesson."""
 
 MAX_BYTES = 100_000
 """Of a file, no more than this is read."""
@@ -72,7 +76,7 @@ def show_lesson(name: str) -> None:
     lesson = read_lesson(name, current_language())
     if lesson is None:
         return
-    done = name in kept.lessons_done()
+    done = name in lessons_done()
     title = as_label(lesson.title)
     # Whether it is done is a word: an icon has none.
     label = _("Lesson, done: {title}").format(title=title) if done \
@@ -93,13 +97,29 @@ def show_lesson(name: str) -> None:
 
 
 def _mark(name: str, key: str) -> None:
-    kept.mark_lesson(name, st.session_state[key])
+    """It is done, or is to be done again: kept if anything is, else until the tab closes."""
+    marked = session.lessons_marked()
+    marked[name] = st.session_state[key]
+    try:
+        if kept.put_records(LESSONS, {name: marked[name]}):
+            del marked[name]
+    except StorageError:
+        pass
+
+
+def lessons_done() -> set[str]:
+    """The names of the lessons that the person has done, as far as can be told."""
+    try:
+        done = kept.records(LESSONS)
+    except StorageError:
+        done = {}
+    return {name for name, is_done in {**done, **session.lessons_marked()}.items() if is_done}
 
 
 def show_progress() -> set[str]:
     """Draw how many of the lessons are done. Returns the names of these."""
     names = lesson_names()
-    done = kept.lessons_done() & set(names)
+    done = lessons_done() & set(names)
     if names:
         st.progress(len(done) / len(names), text=_("Lessons done: {done} of {all}").format(
             done=len(done), all=len(names)))

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from llm.catalog import ModelSpec, list_models
+from llm.errors import StorageError
 from llm.race import Contender, Race
 from llm.replies import Reply
 from llm.scorecard import Measured, measure
 from llm.transcript import Transcript
 from llm.votes import Vote
-from llm.wording import Wording
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.memory import InMemorySaver
@@ -56,8 +56,8 @@ class Keeping:
     """Whether that was said here and could not be remembered."""
     private: set[str] = field(default_factory=set)
     """Conversations of which something was said while nothing was to be kept: ids."""
-    problems: dict[str, Wording] = field(default_factory=dict)
-    """Conversation's id -> the sentence why the last of it is not kept."""
+    problems: dict[str, StorageError] = field(default_factory=dict)
+    """Conversation's id -> why not all of it is kept."""
     last_shown: dict[str, str] = field(default_factory=dict)
     """Stage -> the conversation that is kept as the one to begin with next time."""
     left_open: set[str] = field(default_factory=set)

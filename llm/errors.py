@@ -35,6 +35,7 @@
     │   └── CannotSeeError              the model at hand takes no pictures
     └── StorageError                  what is kept: conversations, votes, imports
         ├── UnknownConversationError    no conversation of that id is kept for this owner
+        ├── DamagedConversationError    one that cannot be read any more
         ├── ImportRefusedError          a file that is not taken in, and why
         └── QuotaFullError              the owner's share is used up
 
@@ -219,6 +220,10 @@ class StorageError(ParleyError):
 
 class UnknownConversationError(StorageError):
     """The owner has no conversation of this id; whether somebody else has is not told."""
+
+
+class DamagedConversationError(StorageError):
+    """What is kept of one conversation cannot be read; the others can."""
 
 
 class ImportRefusedError(StorageError):

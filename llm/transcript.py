@@ -50,6 +50,8 @@ class Turn:
     """Thumbs up or down on an AI turn."""
     summary: str | None = None
     """What a model made of the path down to this turn, itself included: see `llm.memory`."""
+    pictures_lost: int = 0
+    """Pictures that were sent with it and found no room where it is kept."""
 
     @property
     def text(self) -> str:

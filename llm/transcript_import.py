@@ -14,13 +14,14 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from llm.errors import ImportRefusedError, PictureError
-from llm.images import Picture, read_image
+from llm.images import MAX_PICTURES, Picture, read_image
 from llm.transcript import Transcript, new_id
 from llm.transcript_json import (
     FORMAT,
@@ -37,7 +38,12 @@ from llm.transcript_json import (
 )
 from llm.wording import Wording, WrongValueError, first_fault
 
-MAX_BYTES = 20 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
+"""Of a file: some fifty photos. Reading it takes up to five times as much memory."""
+MAX_CONVERSATIONS = 5_000
+MAX_TURNS = 100_000
+MAX_FILE_PICTURES = 2_000
+"""In a file, of all its conversations together."""
 
 
 def read_conversations(data: bytes | str) -> list[Transcript]:
@@ -58,7 +64,7 @@ def _refused(template: str, /, **values: Any) -> ImportRefusedError:
     return _refused_because(Wording(template, **values))
 
 
-def _refused_because(reason: WrongValueError | Wording) -> ImportRefusedError:
+def _refused_because(reason: WrongValueError | Wording | str) -> ImportRefusedError:
     return ImportRefusedError("This file was not taken in: {reason}. Nothing was changed.",
                               reason=reason)
 
@@ -68,7 +74,10 @@ def _parse(data: bytes) -> Conversations:
         raise _refused("it has {size:.1f} MB, and up to {most} are taken",
                        size=len(data) / 1024 / 1024, most=MAX_BYTES // 1024 // 1024)
     try:
-        raw = json.loads(data, object_pairs_hook=_without_doubles, parse_constant=_no_number)
+        # Other programs save JSON with a byte order mark, or as UTF-16.
+        text = data.decode(json.detect_encoding(data))
+        raw = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_no_number,
+                         parse_float=_finite)
     except RecursionError as error:
         raise _refused("it is nested too deeply") from error
     except ValueError as error:
@@ -81,11 +90,36 @@ def _parse(data: bytes) -> Conversations:
         raise _refused("it has version {version} of the format, "
                        "and this Parley reads version {own}",
                        version=str(raw.get("version"))[:20], own=VERSION)
+    _refuse_too_many(raw)
+    del raw  # Half of the memory that this takes.
     try:
-        return Conversations.model_validate_json(data)
+        return Conversations.model_validate_json(text)
     except ValidationError as error:
         place, reason = first_fault(error)
+        if not place:
+            # Half a character, say, or a hundred brackets: Python is not that strict.
+            raise _refused_because(reason) from error
         raise _refused("at {place}: {reason}", place=place, reason=reason) from error
+
+
+def _refuse_too_many(raw: Mapping[str, Any]) -> None:
+    """Nobody else can save while they are written, which takes a second for each 2,000."""
+    conversations, pictures = _items(raw.get("conversations")), _items(raw.get("pictures"))
+    turns = sum(len(_items(each.get("turns"))) for each in conversations
+                if isinstance(each, dict))
+    if len(conversations) > MAX_CONVERSATIONS:
+        raise _refused("it holds {count:,} conversations, and up to {most:,} are taken",
+                       count=len(conversations), most=MAX_CONVERSATIONS)
+    if turns > MAX_TURNS:
+        raise _refused("it holds {count:,} messages, and up to {most:,} are taken",
+                       count=turns, most=MAX_TURNS)
+    if len(pictures) > MAX_FILE_PICTURES:
+        raise _refused("it holds {count:,} pictures, and up to {most:,} are taken",
+                       count=len(pictures), most=MAX_FILE_PICTURES)
+
+
+def _items(value: Any) -> Sequence[Any] | Mapping[str, Any]:
+    return value if isinstance(value, list | dict) else ()
 
 
 class _NotPlain(WrongValueError):
@@ -97,6 +131,12 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(together) < len(pairs):
         raise _NotPlain("one of its objects names the same thing twice")
     return together
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise _NotPlain("{name} is not a number in JSON", name=number[:20])
+    return value
 
 
 def _no_number(name: str) -> None:
@@ -153,6 +193,9 @@ def _checked_transcript(plain: PlainConversation, pictures: Mapping[str, Picture
 def _renamed(placed: PlacedTurn, ids: Mapping[str, str],
              pictures: Mapping[str, Picture]) -> PlainTurn:
     """The turn with the new ids, and each picture as it was read."""
+    if len(placed.pictures) > MAX_PICTURES:
+        raise _refused("a turn in it has {count} pictures, and up to {most} are sent at once",
+                       count=len(placed.pictures), most=MAX_PICTURES)
     if missing := [picture for picture in placed.pictures if picture.sha256 not in pictures]:
         raise _refused("it lacks {count} of the pictures that it names",
                        count=len(missing))

@@ -331,12 +331,14 @@ def turn_from_plain(transcript: Transcript, plain: PlainTurn, *, id: str, parent
                     pictures: Mapping[str, bytes]) -> Turn:
     """A turn as it was written; the caller puts it into `transcript`.
 
-    `pictures` holds the bytes by hash. A picture whose bytes are not among them is left out.
+    `pictures` holds the bytes by hash. A picture whose bytes are not among them is left out,
+    and counted.
     """
+    found = [_picture(picture, pictures[picture.sha256]) for picture in plain.pictures
+             if picture.sha256 in pictures]
     turn = Turn(
         plain.role, plain.content, parent_id=parent_id, id=id, created_at=plain.created_at,
-        pictures=[_picture(picture, pictures[picture.sha256]) for picture in plain.pictures
-                  if picture.sha256 in pictures],
+        pictures=found, pictures_lost=len(plain.pictures) - len(found),
         rating=plain.rating, summary=plain.summary,
     )
     if plain.reply is not None:

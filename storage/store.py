@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,16 +22,19 @@ from sqlalchemy import (
     Engine,
     Row,
     and_,
-    bindparam,
     delete,
-    exists,
     insert,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from llm.errors import QuotaFullError, StorageError, UnknownConversationError
+from llm.errors import (
+    DamagedConversationError,
+    QuotaFullError,
+    StorageError,
+    UnknownConversationError,
+)
 from llm.images import Picture
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
@@ -43,6 +45,7 @@ from storage.database import plainly
 from storage.replies import replies_of
 from storage.schema import conversations, records, turns
 from storage.titles import clean, title_from, title_of
+from storage.turns import not_kept, save_shown
 
 PICTURE_QUOTA = 200_000_000
 """Bytes of pictures for each owner."""
@@ -108,18 +111,24 @@ class Store:
         earlier is made up for. Saving again changes nothing.
 
         Raises `QuotaFullError` when the owner has no room for a picture; the words are
-        then kept without it. A turn whose reply still runs is a `ValueError`.
+        then kept without it. Raises `StorageError` where the conversation was deleted, in
+        another tab say: the turn is then brought back with it, if it is. A turn whose reply
+        still runs is a `ValueError`.
         """
         if turn.reply is not None and turn.reply.is_running:
             raise ValueError("a turn is kept when its reply has ended")
         with self._write() as db:
-            number = self._conversation_of(db, owner, transcript)
-            fresh = _not_kept(db, number, transcript, turn)
+            number, is_deleted = self._conversation_of(db, owner, transcript)
+            fresh = not_kept(db, number, transcript, turn)
             if fresh:
                 lost = self._add_turns(db, owner, number, transcript, fresh)
             else:
                 lost = self._update_turn(db, owner, number, transcript, turn)
-            _save_shown(db, number, transcript, {step.parent_id for step in (turn, *fresh)})
+            save_shown(db, number, transcript, {step.parent_id for step in (turn, *fresh)})
+        if is_deleted:
+            raise StorageError(
+                "This conversation was deleted, so what is said in it now will be gone with it. "
+                "Undo that where it was deleted, or begin a new one.")
         if lost:
             raise QuotaFullError(
                 "Your pictures have used up their {quota} MB here, so the words are kept and the "
@@ -130,17 +139,18 @@ class Store:
         """Keep which version of each turn is shown, after going from one to another."""
         with self._write() as db:
             number = _number_of(db, owner, transcript.id)
-            _save_shown(db, number, transcript, set())
+            save_shown(db, number, transcript, set())
 
     def add(self, owner: str, transcripts: Sequence[Transcript]) -> None:
         """Keep whole conversations that are new here: all of them or, on an error, none.
 
-        For what `llm.transcript_import` has read. Raises `QuotaFullError`, and keeps
-        nothing, when there is no room for all of the pictures.
+        For what `llm.transcript_import` has read. The first of them then is the latest.
+        Raises `QuotaFullError`, and keeps nothing, when there is no room for all of the
+        pictures.
         """
         with self._write() as db:
-            for transcript in transcripts:
-                number = self._conversation_of(db, owner, transcript)
+            for transcript in reversed(transcripts):
+                number, _deleted = self._conversation_of(db, owner, transcript)
                 lost = self._add_turns(db, owner, number, transcript,
                                        list(transcript.turns.values()))
                 if lost:
@@ -173,7 +183,7 @@ class Store:
                 if is_shown:
                     transcript.shown[turn.parent_id] = turn_id
         except ValidationError as error:
-            raise StorageError(
+            raise DamagedConversationError(
                 "This conversation is damaged in the database and cannot be opened. "
                 "The others are not touched by that."
             ) from error
@@ -300,21 +310,24 @@ class Store:
 
     # ── Within a transaction ─────────────────────────────────────────────────────────
 
-    def _conversation_of(self, db: Connection, owner: str, transcript: Transcript) -> int:
-        """The number of the transcript's row, made if need be and locked from now on."""
+    def _conversation_of(self, db: Connection, owner: str,
+                         transcript: Transcript) -> tuple[int, bool]:
+        """The number of the transcript's row, made if need be and locked from now on, and
+        whether it was deleted."""
         now = time.time()
         title = title_of(transcript)
         statement = self._insert(conversations).values(
             owner=clean(owner), id=transcript.id, title=title, stage=clean(transcript.stage),
             created_at=transcript.created_at, updated_at=now, pinned=False, turn_count=0)
-        number, count = db.execute(
+        number, count, deleted_at = db.execute(
             statement.on_conflict_do_update(index_elements=["owner", "id"],
                                             set_={"updated_at": now})
-            .returning(conversations.c.number, conversations.c.turn_count)
+            .returning(conversations.c.number, conversations.c.turn_count,
+                       conversations.c.deleted_at)
         ).one()
         if count == 0:
             search.put(db, [(search.key(number, 0), title)])
-        return number
+        return number, deleted_at is not None
 
     def _update_turn(self, db: Connection, owner: str, number: int, transcript: Transcript,
                      turn: Turn) -> int:
@@ -358,32 +371,6 @@ class Store:
             _purge(db, owner, before=time.time(), but=number)
             lost = pictures.keep(db, owner, number, holding, self._quota)
         return lost
-
-
-def _not_kept(db: Connection, number: int, transcript: Transcript, turn: Turn) -> list[Turn]:
-    """The turn and those above it that the database does not have, oldest first."""
-    fresh: list[Turn] = []
-    step: Turn | None = turn
-    while step is not None and not db.scalar(
-            select(exists().where(turns.c.conversation == number, turns.c.id == step.id))):
-        fresh.append(step)
-        step = transcript.turns.get(step.parent_id)
-    return fresh[::-1]
-
-
-def _save_shown(db: Connection, number: int, transcript: Transcript,
-                parents: set[str | None]) -> None:
-    """Write which version is shown below these parents, and wherever there are several."""
-    versions = Counter(turn.parent_id for turn in list(transcript.turns.values()))
-    parents = parents | {parent for parent, count in versions.items() if count > 1}
-    if not parents:
-        return
-    is_shown = turns.c.id == bindparam("turn")
-    # Turns that another tab has put beside these are counted in, and only changes written.
-    db.execute(
-        update(turns).where(turns.c.conversation == number, turns.c.parent == bindparam("below"),
-                            turns.c.shown != is_shown).values(shown=is_shown),
-        [{"below": parent or "", "turn": transcript.shown.get(parent, "")} for parent in parents])
 
 
 def _number_of(db: Connection, owner: str, conversation_id: str) -> int:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,13 @@ def changed(change) -> str:
     document = json.loads(TEXT)
     change(document)
     return json.dumps(document)
+
+
+def zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("conversations.json", TEXT)
+    return file.getvalue()
 
 
 def first(document) -> dict:
@@ -56,6 +64,8 @@ REFUSED = {
     "no JSON": ("Dear diary,", "not a whole JSON file"),
     "half a file": (TEXT[:len(TEXT) // 2], "not a whole JSON file"),
     "bad UTF-8": (TEXT.encode().replace(b"Hello", b"H\xff\xfello"), "not a whole JSON file"),
+    "a ZIP under another name": (zipped(), "not a whole JSON file"),
+    "half a character": (TEXT.replace("Hello Ada.", "\\ud83d"), "hex escape"),
     "a picture": (CHAT.path()[2].pictures[0].data, "not a whole JSON file"),
     "another program's JSON": ('{"messages": []}', "not an export of Parley"),
     "a list": ("[]", "not an export of Parley"),
@@ -72,7 +82,18 @@ REFUSED = {
     "a name given twice": (TEXT.replace('{"format"', '{"version":1,"format"'),
                            "the same thing twice"),
     "not a number": (TEXT.replace('"total_seconds":2.5', '"total_seconds":NaN'), "NaN"),
-    "infinity": (TEXT.replace('"total_seconds":2.5', '"total_seconds":1e999'), "total_seconds"),
+    "infinity": (TEXT.replace('"total_seconds":2.5', '"total_seconds":1e999'), "1e999"),
+    "infinity where anything goes": (
+        TEXT.replace('"temperature":0.7', '"temperature":-1e999'), "-1e999 is not a number"),
+    "brackets by the hundred": (
+        TEXT.replace('"temperature":0.7', f'"temperature":{"[" * 500}{"]" * 500}'), "recursion"),
+    "10,000 conversations": (
+        changed(lambda d: d["conversations"].extend([{}] * 10_000)), "holds 10,001 conversations"),
+    "200,000 turns": (
+        changed(lambda d: first(d)["turns"].extend([{}] * 200_000)), "holds 200,008 messages"),
+    "3,000 pictures": (
+        changed(lambda d: d["pictures"].update({str(n): "" for n in range(3_000)})),
+        "holds 3,002 pictures"),
     "a number of 5,000 digits": (
         TEXT.replace('"input_tokens":120', '"input_tokens":' + "9" * 5_000), ""),
     "the year 300,000": (changed(put((*TURN, "created_at"), 1e13)), "created_at"),
@@ -98,6 +119,8 @@ REFUSED = {
     "a reply of a human": (changed(put((*TURN, "role"), "human")), "human turn"),
     "sent turns that are not there": (
         changed(put((*TURN, "reply", "sent"), [{"first": "x", "last": "y"}])), "was sent turns"),
+    "a turn with a hundred pictures": (
+        changed(lambda d: turn(d, 2).update(pictures=turn(d, 2)["pictures"] * 50)), "100 pictures"),
     "a picture that is not there": (changed(put(["pictures"], {})), "lacks 2 of the pictures"),
     "a picture of another hash": (
         changed(lambda d: d["pictures"].update(dict.fromkeys(d["pictures"], "aGVsbG8="))), "hash"),
@@ -120,8 +143,14 @@ def test_what_is_wrong_with_a_file_is_said_in_a_sentence(file, reason):
 
 
 def test_a_file_over_the_limit_is_refused_before_it_is_parsed():
-    with pytest.raises(ImportRefusedError, match="20.0 MB, and up to 20"):
+    with pytest.raises(ImportRefusedError, match="64.0 MB, and up to 64"):
         read_conversations(b"[" * (MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_file_that_another_program_saved_anew_is_read(encoding):
+    [chat] = read_conversations(TEXT.encode(encoding))
+    assert [turn.text for turn in chat] == [turn.text for turn in CHAT]
 
 
 def test_a_picture_that_is_none_is_refused():

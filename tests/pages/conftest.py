@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components import kept, kept_races
+from llm.picture_reader import end_reader
 from storage import Store, open_store
 from tests.servers.fixed_rate import FixedRateServer, fixed_rate
 
@@ -20,7 +21,8 @@ def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FixedRateS
     with fixed_rate(lambda model, question: f"You said {question}") as running:
         catalog = tmp_path / "echo.toml"
         catalog.write_text('[[model]]\nid = "smollm2-135m"\nlabel = "Echo"\nprovider = "openai"\n'
-                           f'model = "echo"\nbase_url = "{running.base_url}"\nopen = false\n')
+                           f'model = "echo"\nbase_url = "{running.base_url}"\nopen = false\n'
+                           "vision = true\n")
         monkeypatch.setenv("PARLEY_MODELS", str(catalog))
         yield running
 
@@ -42,3 +44,23 @@ def store(echo: FixedRateServer, owner: Callable[[str], None]) -> Iterator[Store
     opened = open_store()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def eyes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FixedRateServer]:
+    """A model that sees, and says the same of everything; and one that takes no instruction."""
+    with fixed_rate(lambda model, question: "A red square.") as running:
+        catalog = tmp_path / "eyes.toml"
+        catalog.write_text("\n".join(
+            f'[[model]]\nid = "{name}"\nlabel = "{name}"\nprovider = "openai"\nmodel = "{name}"\n'
+            f'base_url = "{running.base_url}"\nopen = false\nvision = true\n{more}\n'
+            for name, more in (("eyes", ""), ("obstinate", 'unsupported_settings = ["system"]'))))
+        monkeypatch.setenv("PARLEY_MODELS", str(catalog))
+        yield running
+
+
+@pytest.fixture
+def reader() -> Iterator[None]:
+    """The picture reader, whose process ends with the test."""
+    yield
+    end_reader()

@@ -9,6 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from components import conversations
+from llm import evaluation_runs
+from llm.journal import FILE_NAME
 from llm.transcript import Transcript
 from llm.transcript_json import write_conversations
 from storage import Store
@@ -159,6 +161,27 @@ def test_what_is_exported_can_be_taken_in_by_somebody_else(store, owner, monkeyp
     assert len(store.list(EVE)) == 2 and len(store.list(ADA)) == 1
 
 
+def test_a_damaged_conversation_is_left_out_of_the_export_of_all_and_that_is_said(
+        store, monkeypatch):
+    page = click(visit_and_ask("Broken."), "New conversation")
+    ask(page, "Whole.")
+    with store._write() as db:
+        db.exec_driver_sql("UPDATE turns SET body = '{' WHERE conversation = 1")
+    files = exported(page, monkeypatch)
+    [kept_chat] = json.loads(files["Export all conversations"])["conversations"]
+    assert kept_chat["title"] == "Whole."
+    assert "as they are damaged and cannot be read: Broken." in words(page.run())
+
+
+def test_a_file_that_cannot_be_taken_in_again_is_announced(store, monkeypatch):
+    monkeypatch.setattr(conversations, "MAX_BYTES", 1024 * 1024)
+    page = visit()
+    assert "A Parley takes in up to" not in words(page)
+    with store._write() as db:
+        db.exec_driver_sql("INSERT INTO pictures VALUES ('browser:ada', 'x', 2000000, x'')")
+    assert "the JSON file has about 2 MB. A Parley takes in up to 1 MB" in words(visit())
+
+
 @pytest.mark.parametrize(("data", "reason"), [
     (b"not json", "it is not a whole JSON file"),
     (b'{"format": "else"}', "it is not an export of Parley's conversations"),
@@ -210,7 +233,11 @@ def test_deleting_everything_leaves_nothing_of_it_and_nothing_of_nobody_else(sto
     store.add(EVE, [everything()])
     page = visit_and_ask("Gone.")
     store.put_record(ADA, "vote", "1", "left")
+    journal = evaluation_runs.folder_of(ADA) / ("a" * 32) / FILE_NAME
+    journal.parent.mkdir(parents=True)
+    journal.write_text("What was asked, and what was answered.")
     click(page, "Delete all of it")
+    assert not journal.exists()
     assert "is deleted" in words(page) and "You said Gone." not in words(page)
     assert store.list(ADA) == [] and store.records(ADA, "vote") == {}
     assert len(store.list(EVE)) == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
+from components import kept
 from llm import paths
 from llm.errors import StorageError
 from llm.transcript import Transcript
@@ -109,6 +110,18 @@ def test_what_two_tabs_say_in_one_conversation_stands_side_by_side(store):
     assert "You said Two." in words(page) and "1 of 2" in words(page)
 
 
+def test_what_is_said_where_another_tab_deleted_it_is_said_to_go_with_it(store):
+    page = visit_and_ask("One.")
+    other = click(visit(), "Delete this conversation")
+    ask(page, "Two.")
+    assert "You said Two." in words(page) and "This conversation was deleted" in words(page)
+    click(other, "Undo")
+    ask(page, "Three.")
+    assert "This conversation was deleted" not in words(page)
+    again = words(visit())
+    assert "You said Two." in again and "You said Three." in again
+
+
 def test_a_picture_is_there_again_with_its_message(store):
     chat = Transcript(stage="chatbot")
     store.save_turn(ADA, chat, chat.append("human", "What is this?", pictures=[picture()]))
@@ -132,6 +145,25 @@ def test_a_failed_save_is_said_and_the_chat_goes_on_and_what_was_missed_is_made_
     ask(page, "Two.")
     assert "The disk is full." not in words(page)
     assert "You said One." in words(visit()) and "You said Two." in words(visit())
+
+
+def test_a_picture_without_room_is_said_to_be_missing_until_there_is_room(store, monkeypatch):
+    missing = "the words are kept and the picture is not"
+    lost = "found no room and were not kept: 1"
+    monkeypatch.setattr(kept.store(), "_quota", 10)
+    page = visit("02_multimodal")
+    page.file_uploader(key="pictures").set_value(("a.png", picture().data, "image/png")).run()
+    ask(page, "What is this?")
+    assert missing in words(page) and lost not in words(page)
+    assert lost in words(visit("02_multimodal"))
+    ask(page, "And now?")
+    assert missing in words(page)
+    monkeypatch.setattr(kept.store(), "_quota", 10_000)
+    ask(page, "And now?")
+    assert missing not in words(page)
+    again = visit("02_multimodal")
+    assert lost not in words(again) and "Sent as 8 × 8" in words(again)
+    assert "Pictures: 0.0 MB of 200 MB" in words(again)
 
 
 def test_a_store_that_cannot_be_opened_is_said_and_the_chat_goes_on(echo, owner, monkeypatch):

@@ -78,7 +78,7 @@ def test_where_nothing_is_kept_it_is_done_for_this_tab_alone(store: Store):
     page = open_page()
     done_box(page).check().run()
     assert done_box(page.run()).value
-    assert store.records("browser:ada", kept.LESSONS) == {}
+    assert store.records("browser:ada", lesson.LESSONS) == {}
     assert not done_box(open_page()).value
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components import kept
 from llm import evaluation_runs
 from llm.evaluation import Evaluation, make_plan
 from llm.lanes import State
 from llm.prompt_sets import parse_prompt_set
 from llm.results import parse_results
+from storage import open_store
 from tests.app import ROOT, wait_until
 from tests.servers.fixed_rate import FixedRateServer, fixed_rate
 
@@ -73,6 +76,15 @@ def type_set(page: AppTest, text: str = FACTS, form: str = "csv", models=(GOOD, 
 
 def press(page: AppTest, key: str) -> AppTest:
     return well(page.button(key=key).click().run())
+
+
+def test_while_nothing_is_to_be_kept_none_is_begun_and_that_is_said(server, owner, monkeypatch):
+    monkeypatch.setattr(kept, "current_owner", lambda: owner)
+    with closing(open_store()) as store:
+        store.put_record(owner, kept.SETTINGS, kept.NOTHING, True)
+    page = press(type_set(open_page()), "evaluation-start")
+    assert "nothing is to be kept now" in page.error[0].value
+    assert evaluation_runs.kept(owner) == [] and server.requests == []
 
 
 def wait_for_the_end(page: AppTest, owner: str) -> AppTest:

@@ -216,7 +216,9 @@ def test_what_is_deleted_is_out_of_sight_and_can_be_brought_back(store):
 def test_a_reply_that_ends_after_its_conversation_was_deleted_does_not_bring_it_back(store):
     chat = save_all(store, say(Transcript(), "Hello"))
     store.delete(ME, chat.id)
-    save_all(store, say(chat, "Hi"))
+    say(chat, "Hi")
+    with pytest.raises(StorageError, match="deleted, so what is said in it now"):
+        store.save_turn(ME, chat, chat.last)
     assert store.list(ME) == []
     store.undelete(ME, chat.id)
     assert texts(store.load(ME, chat.id)) == ["Hello", "Hi"]
@@ -295,6 +297,7 @@ def test_over_the_quota_the_words_are_kept_and_it_is_said(opened):
     kept = store.load(ME, chat.id)
     assert texts(kept) == ["Look", "Look"]
     assert [turn.pictures for turn in kept] == [[PICTURES[0]], []]
+    assert [turn.pictures_lost for turn in kept] == [0, 1]
     say(chat, "Nice.")
     store.save_turn(ME, chat, chat.last)
     assert store.picture_bytes(ME) == len(PICTURES[0].data)
@@ -338,6 +341,14 @@ def test_an_export_is_taken_in_beside_what_is_there(store):
     assert same(store.load(ME, taken[0].id), taken[0])
     again = write_conversations([store.load(ME, taken[0].id)])
     assert json.loads(again)["pictures"] == json.loads(text)["pictures"]
+
+
+def test_a_file_of_many_is_listed_as_it_was(store):
+    for title in ("Old", "New"):
+        save_all(store, say(Transcript(title=title), "Hm?"))
+    text = write_conversations(store.load(ME, summary.id) for summary in store.list(ME))
+    store.add("browser:you", read_conversations(text))
+    assert [summary.title for summary in store.list("browser:you")] == ["New", "Old"]
 
 
 def test_an_import_without_room_for_its_pictures_is_not_taken_in_at_all(opened):
