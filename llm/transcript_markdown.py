@@ -1,7 +1,8 @@
 """A conversation as Markdown, for people to read, print and pass on.
 
 It holds the path that is shown; every branch is in the JSON. What was written is data:
-outside of its code blocks it brings no picture from elsewhere and no HTML into the file.
+outside of its code blocks it brings no picture from elsewhere and no HTML into the file,
+and its headings stand below those that say who speaks.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 
+from llm.message_text import without_surrogates
 from llm.replies import Ending, Reply
 from llm.transcript import Transcript, Turn
 
@@ -34,7 +36,7 @@ def to_markdown(transcript: Transcript, labels: Mapping[str, str] | None = None)
                   *([defused(turn.text.strip())] if turn.text.strip() else [])]
         if turn.reply is not None and (figures := _figures(turn.reply)):
             parts.append(f"*{figures}*")
-    return "\n\n".join(parts) + "\n"
+    return without_surrogates("\n\n".join(parts)) + "\n"
 
 
 def _speaker(transcript: Transcript, turn: Turn, labels: Mapping[str, str]) -> str:
@@ -66,19 +68,23 @@ def _figures(reply: Reply) -> str:
     return " · ".join(figures)
 
 
+_HEADING = re.compile(r"( {0,3})(#{1,6})(?=[ \t]|$)")
+_UNDERLINE = re.compile(r"( {0,3})(?==+[ \t]*$|-+[ \t]*$)")
+"""Beneath a line of words it makes a heading of them."""
+
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 
 
 def defused(text: str) -> str:
-    """Markdown that stays as it is but for pictures and HTML outside of code blocks.
+    """Markdown that stays as it is but for pictures, HTML and headings outside of code blocks.
 
-    A picture becomes a link that one may follow, HTML is shown as written, and a code
-    block that was left open is closed.
+    A picture becomes a link that one may follow, HTML is shown as written, a heading goes
+    two levels down, and a code block that was left open is closed.
     """
     lines, fence = [], ""
-    for line in text.split("\n"):
+    for line in re.split("\r\n?|\n", text):
         if fence:
-            if re.fullmatch(rf" {{0,3}}{fence[0]}{{{len(fence)},}}[ \t\r]*", line):
+            if re.fullmatch(rf" {{0,3}}{fence[0]}{{{len(fence)},}}[ \t]*", line):
                 fence = ""
         elif opening := _FENCE.match(line):
             fence = opening[1]
@@ -86,6 +92,9 @@ def defused(text: str) -> str:
             # With the backslashes before it: an even number of them would undo ours.
             line = re.sub(r"\\*!(?=\[)", r"\\!", line)
             line = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
+            line = _HEADING.sub(lambda found: found[1] + "#" * min(len(found[2]) + 2, 6), line, 1)
+            if lines and lines[-1].strip():
+                line = _UNDERLINE.sub(r"\1\\", line, 1)
         lines.append(line)
     return "\n".join([*lines, fence] if fence else lines)
 

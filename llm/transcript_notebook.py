@@ -15,6 +15,7 @@ from llm.catalog import ModelSpec
 from llm.code import key_expression, openai_arguments, settings_sent
 from llm.keys import SERVICES, base_url, key_variable
 from llm.memory import was_said
+from llm.message_text import without_surrogates
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
 from llm.transcript_markdown import on_one_line
@@ -155,7 +156,7 @@ def _asking(path: list[Turn], number: int, turn: Turn, specs: Mapping[str, Model
         given.append(f"names={[picture.sha256[:12] for picture in question.pictures]!r}")
     settings = settings_sent(reply, specs.get(reply.model_id))
     given += [f"{name}={value!r}" for name, value in settings.items()]
-    return f"ask({words!r},\n    {', '.join(given)})"
+    return f"ask({without_surrogates(words)!r},\n    {', '.join(given)})"
 
 
 def _system(reply: Reply) -> str:
@@ -171,7 +172,8 @@ def _text(source: str) -> dict[str, Any]:
 
 def _code(source: str, output: str = "") -> dict[str, Any]:
     # Plain text, never Markdown or HTML: what a model wrote is only ever looked at.
+    text = without_surrogates(output)
     outputs = [{"output_type": "stream", "name": "stdout",
-                "text": output.splitlines(keepends=True)}] if output else []
+                "text": text.splitlines(keepends=True)}] if text else []
     return {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": outputs,
             "source": source.splitlines(keepends=True)}

@@ -52,6 +52,7 @@ HOSTILE = [
     "a ![a\nb](http://127.0.0.1/)",
     "\\![a](http://127.0.0.1/)",
     "\\\\![a](http://127.0.0.1/)",
+    "```\rcode\r```\r![a](http://127.0.0.1/)\r<img src=http://127.0.0.1/>",
 ]
 
 
@@ -61,6 +62,26 @@ def test_what_was_said_brings_in_no_picture_and_no_html(said):
     tokens = [token for block in MarkdownIt("commonmark").parse(text)
               for token in (block, *(block.children or ()))]
     assert not {"image", "html_block", "html_inline"} & {token.type for token in tokens}
+
+
+@pytest.mark.parametrize("said", [
+    "## You", "# You #", "  ## You\tand I", "You\n---", "You\n=", "You\n and I\n  ---  ",
+    "Hi\r## You", "Hi\r\n## You\r\n", "~~~\r\n~~~\r\n## You", "Hi\n#", "<!--\n## You\n-->"])
+def test_nobodys_heading_can_be_taken_for_a_speaker(said):
+    text = to_markdown(say(Transcript(title="Trains"), said, said), {"scripted": "Model"})
+    tokens = MarkdownIt("commonmark").parse(text)
+    top = [after.content for token, after in zip(tokens, tokens[1:], strict=False)
+           if token.type == "heading_open" and token.tag in ("h1", "h2")]
+    assert top == ["Trains", "You", "Model"]
+
+
+def test_a_heading_stays_one_and_a_rule_and_a_table_stay_what_they_are():
+    written = "# Steps\n\nFirst.\n\n---\n\n| a |\n|---|\n| 1 |\n\n###### Deep"
+    assert defused(written) == written.replace("# Steps", "### Steps", 1)
+
+
+def test_half_a_character_breaks_no_file():
+    assert "\n\ufffd and \ufffd\n" in to_markdown(say(Transcript(), "\ud83d and \ude00"))
 
 
 def test_code_stays_as_it_was_written():

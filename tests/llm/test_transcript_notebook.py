@@ -163,6 +163,17 @@ def test_what_was_answered_stands_under_each_cell_as_plain_text():
     assert {output["output_type"] for output in outputs} == {"stream"}
 
 
+def test_half_a_character_can_be_asked_and_the_notebook_saved():
+    chat = Transcript()
+    chat.append("human", "\ud83d?")
+    reply = reply_to(chat, "Answer 1. \ude00")
+    reply.model_id = "here"
+    chat.append("ai", reply=reply)
+    cells = json.loads(to_notebook(chat, {"here": LOCAL}))["cells"]
+    assert json.dumps(cells, ensure_ascii=False).encode()
+    assert "\ufffd?" in "".join(cells[-1]["source"])
+
+
 def test_no_key_is_written_into_it(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
     spec = ModelSpec(id="here", label="GPT", provider="openai", model="gpt-x", open=False)
