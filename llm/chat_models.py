@@ -167,6 +167,9 @@ class ChatCompletions:
         response = self._http.send(request, stream=True)
         try:
             response.raise_for_status()
+            if is_whole(response):
+                yield from whole_events(response.read())
+                return
             events = _Events()
             for data in response.iter_bytes():
                 yield from events.feed(data)
@@ -196,6 +199,10 @@ class AsyncChatCompletions:
         response = await self._http.send(request, stream=True)
         try:
             response.raise_for_status()
+            if is_whole(response):
+                for event in whole_events(await response.aread()):
+                    yield event
+                return
             events = _Events()
             async for data in response.aiter_bytes():
                 for event in events.feed(data):
@@ -206,6 +213,19 @@ class AsyncChatCompletions:
                 yield event
         finally:
             await response.aclose()
+
+
+def is_whole(response: httpx2.Response) -> bool:
+    """Whether a server that was asked to stream answers in one piece: some cannot stream."""
+    return response.headers.get("content-type", "").startswith("application/json")
+
+
+def whole_events(content: bytes) -> Iterator[dict]:
+    """The one event of such an answer; or several, of a stream under a wrong name."""
+    if content.lstrip().startswith(b"data:"):
+        yield from _Events().feed(content + b"\n")
+    else:
+        yield _checked(json.loads(content.decode("utf-8")))
 
 
 class _Events:
@@ -266,19 +286,43 @@ def _whole(content: bytes) -> dict:
 
 
 def _checked(event: Any) -> dict:
-    """An event in the one shape that ChatHuggingFace reads."""
+    """An event of a stream, in the one shape that ChatHuggingFace reads."""
     if not isinstance(event, dict):
         raise BrokenReplyError("The server sent a piece that is no part of a reply. Ask again.")
     if error := event.get("error"):
         # Text Generation Inference puts the kind of error beside its text.
         raise StreamedError(error if isinstance(error, dict) else
                             {"message": error, "type": event.get("error_type")})
-    choices = [choice for choice in event.get("choices") or [] if isinstance(choice, dict)]
+    event = tidy(event)
+    for choice in event["choices"]:
+        choice["delta"]["role"] = "assistant"
+    return event
+
+
+def tidy(event: dict) -> dict:
+    """An event with a piece of text and, if it has any, counts of tokens: whatever the server's
+    dialect. Some have no delta in the last one, or the whole message in the only one, or text in
+    parts; some count in words, or half. Raises `BrokenReplyError` for a piece that is no text."""
+    found = event.get("choices")
+    choices = [choice for choice in found if isinstance(choice, dict)] \
+        if isinstance(found, list) else []
     for choice in choices:
-        delta = choice.get("delta")
+        delta = choice.get("delta") or choice.get("message")
         delta = choice["delta"] = delta if isinstance(delta, dict) else {}
-        delta["role"] = "assistant"
-        if not isinstance(delta.get("content"), str | None):
-            raise BrokenReplyError("The server sent a piece that is not text. Ask again.")
+        delta["content"] = _text(delta.get("content"))
     usage = event.get("usage")
-    return {**event, "choices": choices, "usage": usage if isinstance(usage, dict) else None}
+    has_counted = isinstance(usage, dict) and all(
+        isinstance(usage.get(name), int) for name in ("prompt_tokens", "completion_tokens"))
+    if has_counted:
+        usage.setdefault("total_tokens", usage["prompt_tokens"] + usage["completion_tokens"])
+    return {**event, "choices": choices, "usage": usage if has_counted else None}
+
+
+def _text(content: Any) -> str | None:
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)
+                 and part.get("type") in ("text", None)]
+        content = "".join(part for part in parts if isinstance(part, str))
+    if not isinstance(content, str | None):
+        raise BrokenReplyError("The server sent a piece that is not text. Ask again.")
+    return content

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import ssl
 import time
 import urllib.request
@@ -129,6 +130,9 @@ class _Transport(httpx2.BaseTransport):
                 finally:
                     body.close()
                 _refuse_redirect(request, response)
+                if (uncounted := _without_usage(request, response, bytes(content))) is not None:
+                    request = uncounted
+                    continue
                 pause = _pause_after_status(response, bytes(content), attempt, self._patience)
                 if pause is None:
                     return _with_content(response, bytes(content))
@@ -180,6 +184,9 @@ class _AsyncTransport(httpx2.AsyncBaseTransport):
                 finally:
                     await body.aclose()
                 _refuse_redirect(request, response)
+                if (uncounted := _without_usage(request, response, bytes(content))) is not None:
+                    request = uncounted
+                    continue
                 pause = _pause_after_status(response, bytes(content), attempt, self._patience)
                 if pause is None:
                     return _with_content(response, bytes(content))
@@ -343,6 +350,22 @@ def _pause_after_status(response: httpx2.Response, content: bytes, attempt: int,
     if asked is None:
         return patience.pause * 2**attempt
     return asked if asked <= patience.longest_pause else None
+
+
+def _without_usage(request: httpx2.Request, response: httpx2.Response, content: bytes
+                   ) -> httpx2.Request | None:
+    """The request without its wish for a count of tokens, if the server refused it for that.
+
+    Older servers know no `stream_options`. Their replies are counted here, as estimates.
+    """
+    if response.status_code not in (400, 422) or b"stream_options" not in content:
+        return None
+    body = json.loads(request.read())
+    if body.pop("stream_options", None) is None:
+        return None
+    headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+    return httpx2.Request(request.method, request.url, headers=headers, json=body,
+                          extensions=request.extensions)
 
 
 def _is_about_tls(error: BaseException | None) -> bool:

@@ -6,16 +6,18 @@ asks only open models never waits for it. This module does not know keys or the 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, Self
 
 # The openai library looks into httpx wherever that is loaded, half loaded too: another
 # thread that imports it meanwhile would fail the first reply. Whole before any begins.
 import httpx  # noqa: F401
+import httpx2
 from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI, AsyncStream
 from pydantic import model_validator
 
-from llm.chat_models import CountedOnce
+from llm.chat_models import CountedOnce, is_whole, tidy, whole_events
 from llm.message_text import map_texts, without_surrogates
 
 
@@ -41,10 +43,7 @@ class OpenAIChat(CountedOnce, ChatOpenAI):
         return payload
 
     def _convert_chunk_to_generation_chunk(self, chunk: dict, *args: Any, **kwargs: Any) -> Any:
-        # What a typed chunk has as None, a plain one may lack.
-        for choice in chunk.get("choices") or ():
-            choice.setdefault("delta", None)
-        return super()._convert_chunk_to_generation_chunk(chunk, *args, **kwargs)
+        return super()._convert_chunk_to_generation_chunk(tidy(chunk), *args, **kwargs)
 
 
 class PlainChunks:
@@ -64,5 +63,23 @@ class PlainChunks:
         apart = {"extra_headers", "extra_query", "extra_body", "timeout"} & payload.keys()
         if apart or not payload.get("stream"):
             return await self._client.chat.completions.create(**payload)
-        return await self._client.post("/chat/completions", body=payload, cast_to=object,
-                                       stream=True, stream_cls=AsyncStream[object])
+        stream = await self._client.post("/chat/completions", body=payload, cast_to=object,
+                                         stream=True, stream_cls=AsyncStream[object])
+        return Whole(stream.response) if is_whole(stream.response) else stream
+
+
+class Whole:
+    """An answer in one piece, from a server that cannot stream, as a stream."""
+
+    def __init__(self, response: httpx2.Response):
+        self._response = response
+
+    async def __aenter__(self) -> AsyncIterator[dict]:
+        return self._read()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._response.aclose()
+
+    async def _read(self) -> AsyncIterator[dict]:
+        for event in whole_events(await self._response.aread()):
+            yield event

@@ -53,16 +53,14 @@ class Ending(StrEnum):
 
 
 _FINISH_REASONS = {
-    "stop": Ending.STOP,
-    "eos_token": Ending.STOP,
-    "stop_sequence": Ending.STOP,
-    "end_turn": Ending.STOP,
-    "length": Ending.LENGTH,
-    "max_tokens": Ending.LENGTH,
-    "content_filter": Ending.CONTENT_FILTER,
-    "safety": Ending.CONTENT_FILTER,
+    **dict.fromkeys(("length", "max_tokens", "model_length", "max_length"), Ending.LENGTH),
+    **dict.fromkeys(("content_filter", "safety", "recitation", "prohibited_content", "blocklist",
+                     "refusal"), Ending.CONTENT_FILTER),
+    # A server that gave up and says so.
+    **dict.fromkeys(("error", "abort", "cancelled", "insufficient_system_resource"), None),
 }
-"""What OpenAI, Text Generation Inference, Anthropic-like and Gemini services say."""
+"""What servers say in place of OpenAI's own four words, where it means no ordinary end. For that
+there is no end of words: "stop", "eos", "eos_token", "end_turn", "stop_sequence"."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +260,8 @@ class _Run:
                     return Ending.LENGTH
         finally:
             await stream.aclose()
-        ending = _FINISH_REASONS.get((listener.finish_reason or "").lower())
+        said = (listener.finish_reason or "").lower()
+        ending = _FINISH_REASONS.get(said, Ending.STOP) if said else None
         if ending is None:
             raise CutReplyError(
                 "The connection ended before the reply did. What came is kept; ask again."

@@ -110,25 +110,34 @@ class Exchange:
         }
 
 
-_exchanges: ContextVar[list[Exchange] | None] = ContextVar("exchanges", default=None)
+@dataclass
+class _Recording:
+    exchanges: list[Exchange] = field(default_factory=list)
+    recorders: list[Recorder] = field(default_factory=list)
+
+
+_recording: ContextVar[_Recording | None] = ContextVar("recording", default=None)
 
 
 @contextmanager
 def record() -> Iterator[list[Exchange]]:
     """Collect every exchange of the code within, and of the tasks and threads it starts."""
-    exchanges: list[Exchange] = []
-    token = _exchanges.set(exchanges)
+    recording = _Recording()
+    token = _recording.set(recording)
     try:
-        yield exchanges
+        yield recording.exchanges
     finally:
-        _exchanges.reset(token)
+        _recording.reset(token)
+        # A stream that was left in its middle may be closed a moment later.
+        for recorder in recording.recorders:
+            recorder.closed()
 
 
 def begin(method: str, url: str, headers: Sequence[tuple[str, str]],
           body: bytes) -> Recorder | None:
     """Start the record of a request that is about to be sent. None: nobody asked for one."""
-    exchanges = _exchanges.get()
-    if exchanges is None:
+    recording = _recording.get()
+    if recording is None:
         return None
     secrets = [value.removeprefix("Bearer ") for name, value in headers
                if name.lower() in _SECRET_HEADERS]
@@ -137,8 +146,9 @@ def begin(method: str, url: str, headers: Sequence[tuple[str, str]],
         {name.lower(): _mask_header(name, value) for name, value in headers},
         _bounded(body), len(body), time.time(),
     )
-    exchanges.append(exchange)
-    return Recorder(exchange, secrets)
+    recording.exchanges.append(exchange)
+    recording.recorders.append(Recorder(exchange, secrets))
+    return recording.recorders[-1]
 
 
 class Recorder:
@@ -150,6 +160,7 @@ class Recorder:
         self._started = time.perf_counter()
         self._body = bytearray()
         self._tail = b""
+        self._has_ended = False
 
     def response(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's status and headers have come."""
@@ -178,6 +189,9 @@ class Recorder:
 
     def end(self, error: str | None = None) -> None:
         """The response has ended, in good order or by `error`."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         exchange = self._exchange
         exchange.response_body = self._masked(bytes(self._body))[:MAX_BODY_BYTES]
         if error is not None:
