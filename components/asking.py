@@ -9,6 +9,7 @@ from langchain_core.language_models import LanguageModelLike
 
 from components.engines import wait_for_engine
 from components.keys import key_for
+from components.language import say_elsewhere
 from components.limits import count_message
 from llm.catalog import ModelSpec
 from llm.providers import bind_settings, create_chat_model
@@ -22,4 +23,5 @@ def ready_model(spec: ModelSpec, settings: Mapping[str, Any]) -> LanguageModelLi
     """
     count_message()
     wait_for_engine(spec)
-    return bind_settings(create_chat_model(spec, api_key=key_for(spec)), spec, settings)
+    return bind_settings(create_chat_model(spec, api_key=key_for(spec)), spec,
+                         {**settings, "say": say_elsewhere()})

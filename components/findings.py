@@ -10,17 +10,9 @@ import streamlit as st
 from components.language import _, say
 from components.text import show_literal
 from llm.errors import ParleyError
-from llm.findings import NOT_KNOWN, Finding, Findings
+from llm.findings import NOT_KNOWN, Finding, Findings, name_of
 from llm.images import Picture
 from llm.picture_reader import read_picture_sync
-
-_WORDS = {"very likely": "very likely", "likely": "likely", "maybe": "maybe"}
-_KINDS = {"photo": "photo", "screenshot": "screenshot", "document": "document",
-          "drawing": "drawing"}
-_COLOURS = {name: name for name in (
-    "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "beige",
-    "grey", "white", "black")}
-_ORIENTATIONS = {"square": "square", "landscape": "landscape", "portrait": "portrait"}
 
 
 def show_findings(picture: Picture, *, key: str) -> None:
@@ -40,13 +32,14 @@ def show_findings(picture: Picture, *, key: str) -> None:
 
 
 def _show(findings: Findings) -> None:
-    rows = [(_("Kind of picture"), _sure(findings.kind) if findings.kind else _("cannot tell")),
-            (_("Shape"), f"{_(_ORIENTATIONS[findings.orientation])}, "
+    rows = [(_("Kind of picture"), _sure(say(name_of(findings.kind.label)), findings.kind)
+             if findings.kind else _("cannot tell")),
+            (_("Shape"), f"{say(name_of(findings.orientation))}, "
                          f"{findings.width} × {findings.height}"),
             (_("Main colours"), ", ".join(
-                f"{_(_COLOURS[name])} {share:.0%}" for name, share in findings.colours
+                f"{say(name_of(name))} {share:.0%}" for name, share in findings.colours
                 if share >= 0.05) or _("none stands out"))]
-    rows += [(_("Recognised"), _sure(thing)) for thing in findings.objects] \
+    rows += [(_("Recognised"), _sure(thing.label, thing)) for thing in findings.objects] \
         or [(_("Recognised"), _("nothing with any confidence"))]
     st.table([{_("Finding"): name, _("Value"): value} for name, value in rows])
     if findings.lines:
@@ -60,6 +53,5 @@ def _show(findings: Findings) -> None:
     st.caption(_(NOT_KNOWN))
 
 
-def _sure(finding: Finding) -> str:
-    label = _(_KINDS.get(finding.label, finding.label))
-    return f"{label} ({_(_WORDS[finding.word])}, {finding.probability:.0%})"
+def _sure(name: str, finding: Finding) -> str:
+    return f"{name} ({say(name_of(finding.word))}, {finding.probability:.0%})"

@@ -2,7 +2,8 @@
 
 `_("Stop")` is the text itself where the chosen language is English or has no
 translation of it, so a missing one is never an empty label; `say(error)` does the same for
-what `llm` and `storage` say. The files are gettext's;
+what `llm` and `storage` say, also where only the English sentence was stored. The files are
+gettext's;
 `python -m translations` brings them up to date with the code.
 
 Knows nothing of pages, nor how the language is chosen (`components.language_choice`).
@@ -21,7 +22,7 @@ from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import PoFileError, read_po
 
-from llm.wording import WordedError, Wording
+from llm.wording import Say, Templates, WordedError, Wording
 
 log = logging.getLogger("components.language")
 
@@ -58,25 +59,35 @@ def fields(text: str) -> set[tuple[str, str]] | None:
 
 def translations(code: str) -> Mapping[str, str]:
     """The English texts and what they are in the language of this code, as its file is now."""
+    return _of_language(code)[0]
+
+
+def _of_language(code: str) -> tuple[Mapping[str, str], Templates]:
+    """Those texts, and among them the templates of what `llm` and `storage` say."""
     path = FOLDER / f"{code}.po"
     try:
         state = path.stat()
         return _usable(path, (state.st_mtime_ns, state.st_size))
     except OSError:
-        return {}
+        return {}, Templates([])
 
 
 @functools.lru_cache(maxsize=16)
-def _usable(path: Path, _state: tuple[int, int]) -> Mapping[str, str]:
+def _usable(path: Path, _state: tuple[int, int]) -> tuple[Mapping[str, str], Templates]:
     """What can be shown of a file: one with a mistake in it must not break a page."""
     try:
         catalog = read_file(path)
     except ValueError as error:
         log.error("%s cannot be read: %s", path.name, error)
-        return {}
-    return {message.id: message.string for message in catalog
-            if isinstance(message.id, str) and message.id and message.string
-            and not message.fuzzy and fields(message.id) == fields(message.string)}
+        return {}, Templates([])
+    usable = {message.id: message for message in catalog
+              if isinstance(message.id, str) and message.id and message.string
+              and not message.fuzzy and fields(message.id) == fields(message.string)}
+    # Not those of the pages: "Closed" is a word on a card, and may be what a model is called.
+    said_below = [text for text, message in usable.items()
+                  if any(file.startswith(("llm/", "storage/")) for file, _line
+                         in message.locations)]
+    return {text: message.string for text, message in usable.items()}, Templates(said_below)
 
 
 def current_language() -> str:
@@ -97,22 +108,33 @@ def is_language_set() -> bool:
 
 def _(text: str) -> str:
     """The interface text `text` in the chosen language."""
-    return _in_chosen_language(text)
+    return _in_language(current_language(), text)
 
 
 def say(what: WordedError | Wording | str) -> str:
     """What an error or another wording of ours says, in the chosen language.
 
-    A text that is ready stays as it is: somebody else's, or one that was stored.
+    A text that is ready, such as one that was stored, is said in it too if it is a sentence of
+    ours. Somebody else's stays as it is.
     """
+    return _say(current_language(), what)
+
+
+def say_elsewhere() -> Say:
+    """`say` for other threads, where nobody has chosen a language: this person's."""
+    return functools.partial(_say, current_language())
+
+
+def _say(code: str, what: WordedError | Wording | str) -> str:
     wording = getattr(what, "wording", what)
     if not isinstance(wording, Wording):
-        return str(wording)
-    values = {name: say(value) if isinstance(value, Wording) else value
+        text = str(wording)
+        found = None if code == ENGLISH else _of_language(code)[1].wording_of(text)
+        return _say(code, found) if found else text
+    values = {name: _say(code, value) if isinstance(value, Wording) else value
               for name, value in wording.values.items()}
-    return _in_chosen_language(wording.template).format(**values)
+    return _in_language(code, wording.template).format(**values)
 
 
-def _in_chosen_language(text: str) -> str:
-    code = current_language()
+def _in_language(code: str, text: str) -> str:
     return text if code == ENGLISH else translations(code).get(text, text)

@@ -13,8 +13,9 @@ from components.language import _, current_language, is_language_set, languages,
 
 _CHOICE = "language-choice"
 _SETTING = "language"
-_TABS = "what-ran-part-"
-"""How the keys begin of what is chosen by its words: in another language it is another."""
+_NOT_TOLD_AGAIN = ("what-ran-part-", "draft-", "title-", "memory-question")
+"""How the keys begin of what is chosen by its words, which in another language is another, and
+of what is being written in a form: the browser alone has it until it is sent."""
 
 
 def begin_language() -> None:
@@ -50,5 +51,5 @@ def _say_choices_anew() -> None:
     for key, value in list(st.session_state.items()):
         is_choice = isinstance(value, str) or (
             isinstance(value, list) and value and all(isinstance(one, str) for one in value))
-        if is_choice and not str(key).startswith(_TABS):
+        if is_choice and not str(key).startswith(_NOT_TOLD_AGAIN):
             st.session_state[key] = value

@@ -16,7 +16,7 @@ def show_model_card(spec: ModelSpec) -> None:
     kind = _("Open weights") if spec.open else _("Closed")
     st.markdown(f"**{spec.label}** · {kind}" + (f" · {spec.license}" if spec.license else ""))
     if spec.notes:
-        st.caption(spec.notes)
+        st.caption(_(spec.notes))
     facts = [_("What you type {where}.").format(where=where_text_goes(spec))]
     if spec.context_window:
         facts.append(_("Context window: {tokens} tokens.").format(

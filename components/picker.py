@@ -75,9 +75,10 @@ def _draw_settings(key: str, temperature: float, unsupported: set[str], system: 
     with st.sidebar, st.expander(_("Settings"), expanded=False):
         settings: dict[str, Any] = {}
         if system is not None:
+            st.session_state.setdefault(system_key, system)
             settings["system"] = st.text_area(
-                _("System prompt"), system, height=120, key=system_key, persist_state="session",
-                placeholder=_("None: the model's own"),
+                _("System prompt"), height=120, key=system_key, persist_state="session",
+                disabled="system" in unsupported, placeholder=_("None: the model's own"),
                 help=_("What the model is told before the conversation."))
         settings["temperature"] = st.slider(
             _("Temperature"), 0.0, 2.0, temperature, 0.05,

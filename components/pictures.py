@@ -118,7 +118,7 @@ def show_picture(picture: Picture, *, key: str) -> None:
         width=picture.width, height=picture.height, size=human_bytes(len(picture.data)),
         before_width=picture.original_width, before_height=picture.original_height,
         before_size=human_bytes(picture.original_bytes))
-        + (" " + _("Changed: {changes}.").format(changes=", ".join(picture.changes))
+        + (" " + _("Changed: {changes}.").format(changes=", ".join(map(say, picture.changes)))
            if picture.changes else ""))
     show_findings(picture, key=key)
 

@@ -50,5 +50,5 @@ def show_outcome(reply: Reply) -> None:
 
 
 def _error_of(reply: Reply) -> str:
-    # One that was opened again has the English sentence alone.
+    # One that was opened again has the English sentence alone: `say` knows it.
     return say(reply.wording or reply.error or "")

@@ -38,6 +38,8 @@ MAX_FILE_BYTES = 1_000_000
 """A catalog is written by hand: more than this is some other file."""
 
 Setting = Literal["temperature", "top_p", "max_tokens", "seed", "system"]
+READERS_OWN = ("mode", "say")
+"""Settings that the picture reader alone takes."""
 
 
 class ModelSpec(BaseModel):
@@ -117,7 +119,10 @@ class ModelSpec(BaseModel):
         """Whether it reads and writes tokens; else it takes no prompt, and there is no rate."""
         return self.provider != "reader"
 
-    def supports(self, setting: Setting) -> bool:
+    def supports(self, setting: str) -> bool:
+        """Whether it takes this setting: a `Setting`, or one of `READERS_OWN`."""
+        if setting in READERS_OWN:
+            return self.provider == "reader"
         return setting not in self.unsupported_settings
 
 

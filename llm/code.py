@@ -49,8 +49,10 @@ def program_of(reply: Reply, spec: ModelSpec | None) -> Program:
     if pictures:
         imports |= {"from base64 import b64encode", "from pathlib import Path"}
     imports.add("from langchain_core.output_parsers import StrOutputParser")
-    settings = settings_sent(reply, spec)
+    settings: dict[str, Any] = settings_sent(reply, spec)
     if spec is not None and spec.runs_locally:
+        if "mode" in reply.settings and spec.supports("mode"):
+            settings["mode"] = reply.settings["mode"]
         lines += _here(spec, settings, imports)
     elif spec is not None and spec.provider == "huggingface":
         lines += _chat_hugging_face(spec, settings, imports)
@@ -118,7 +120,7 @@ def _here(spec: ModelSpec, settings: Mapping[str, Any], imports: set[str]) -> li
         imports.add("from llm import ModelSpec, create_chat_model")
         about = spec.model_dump(exclude_defaults=True)
         made = f"ModelSpec({', '.join(f'{name}={value!r}' for name, value in about.items())})"
-    bound = f".bind({_arguments(settings)})" if settings and spec.provider == "local" else ""
+    bound = f".bind({_arguments(settings)})" if settings else ""
     return [f"model = create_chat_model({made}){bound}"]
 
 

@@ -28,6 +28,7 @@ from PIL import Image, ImageChops, ImageCms
 
 from llm.errors import ParleyError, PictureTooLargeError, UnreadablePictureError
 from llm.picture_files import gif_frames, kind_of, refuse_endless
+from llm.wording import Wording
 
 MAX_BYTES = 20 * 1024 * 1024
 """A 25 megapixel photo has 5 to 15 MB; more is more often a mistake than a picture."""
@@ -72,7 +73,7 @@ class Picture:
     original_format: str
     """"PNG", "JPEG", "WebP", "GIF" or "HEIC"."""
     changes: tuple[str, ...]
-    """What was done to it, in plain words and in order: ("turned upright", …)."""
+    """What was done to it, in plain English words and in order: ("turned upright", …)."""
     sha256: str
     """Of `data`, in hexadecimal digits."""
 
@@ -159,7 +160,7 @@ def _read(data: bytes, kind: str) -> Picture:
         if kind == "JPEG" and _is_own_jpeg(data, image):
             image.load()
             return _picture(data, image.size, data, image.size, kind, ())
-        changes = []
+        changes: list[Wording] = []
         if (frames := _frames(image, data, kind)) != 1:
             changes.append(_frames_note(frames, kind))
         target = _fitted(image.size)
@@ -171,14 +172,16 @@ def _read(data: bytes, kind: str) -> Picture:
         changes += more
         if target != original_size:
             pixels = pixels.resize(target, Image.Resampling.LANCZOS, reducing_gap=1.2)
-            changes.append(f"scaled down from {original_size[0]} × {original_size[1]}")
+            changes.append(Wording("scaled down from {width} × {height}",
+                                   width=original_size[0], height=original_size[1]))
         profile = image.info.get("icc_profile")
     if (turn := _TURNS.get(orientation)) is not None:
         pixels = pixels.transpose(turn)
-        changes.append("turned upright")
+        changes.append(Wording("turned upright"))
     pixels, more = _to_rgb(pixels, profile)
     changes += more + notes
-    return _picture(_encode(pixels), pixels.size, data, original_size, kind, tuple(changes))
+    return _picture(_encode(pixels), pixels.size, data, original_size, kind,
+                    tuple(map(str, changes)))
 
 
 def _picture(encoded: bytes, size: tuple[int, int], data: bytes, original_size: tuple[int, int],
@@ -233,10 +236,11 @@ def _frames(image: Image.Image, data: bytes, kind: str) -> int | None:
     return getattr(image, "n_frames", 1)
 
 
-def _frames_note(frames: int | None, kind: str) -> str:
+def _frames_note(frames: int | None, kind: str) -> Wording:
     if kind in ("JPEG", "HEIC"):
-        return f"the main one of {frames} pictures in the file"
-    return f"first of {frames:,} frames" if frames else "first frame of an animation"
+        return Wording("the main one of {frames} pictures in the file", frames=frames)
+    return Wording("first of {frames:,} frames", frames=frames) if frames \
+        else Wording("first frame of an animation")
 
 
 _TURNS = {
@@ -252,7 +256,7 @@ _TURNS = {
 _ORIENTATION, _GPS = 0x0112, 0x8825
 
 
-def _camera_data(image: Image.Image) -> tuple[int, list[str]]:
+def _camera_data(image: Image.Image) -> tuple[int, list[Wording]]:
     """The EXIF orientation (1 if none), and what to say about what is left behind."""
     try:
         exif = image.getexif()
@@ -261,14 +265,15 @@ def _camera_data(image: Image.Image) -> tuple[int, list[str]]:
     except Exception:
         return 1, []  # Damaged camera data is no reason to refuse a sound picture.
     if _GPS in tags:
-        return orientation, ["camera data and position removed"]
-    return orientation, ["camera data removed"] if tags - {_ORIENTATION} else []
+        return orientation, [Wording("camera data and position removed")]
+    return orientation, [Wording("camera data removed")] if tags - {_ORIENTATION} else []
 
 
-def _to_plain_mode(image: Image.Image, data: bytes, kind: str) -> tuple[Image.Image, list[str]]:
+def _to_plain_mode(image: Image.Image, data: bytes,
+                   kind: str) -> tuple[Image.Image, list[Wording]]:
     """The same pixels as L, RGB or CMYK of 8 bits: modes that can be scaled well."""
     is_deep = (kind == "PNG" and data[24] == 16) or image.info.get("bit_depth", 8) > 8
-    changes = ["rescaled to 8 bits a colour"] if is_deep else []
+    changes = [Wording("rescaled to 8 bits a colour")] if is_deep else []
     if is_deep:
         image.info.pop("transparency", None)  # A 16-bit colour: it means nothing now.
     if image.mode.startswith("I;16"):
@@ -278,18 +283,18 @@ def _to_plain_mode(image: Image.Image, data: bytes, kind: str) -> tuple[Image.Im
     return (image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")), changes
 
 
-def _on_white(image: Image.Image, changes: list[str]) -> Image.Image:
+def _on_white(image: Image.Image, changes: list[Wording]) -> Image.Image:
     # Before it is scaled, and in place: scaling with transparency would take two more copies.
     pixels = image if image.mode == "RGBA" else image.convert("RGBA")
     alpha = pixels.getchannel("A")
     if alpha.getextrema()[0] < 255:
         pixels.paste((255, 255, 255, 255), mask=ImageChops.invert(alpha))
-        changes.append("transparency filled with white")
+        changes.append(Wording("transparency filled with white"))
     return pixels.convert("RGB")
 
 
-def _to_rgb(pixels: Image.Image, profile: Any) -> tuple[Image.Image, list[str]]:
-    changes = ["converted from CMYK"] if pixels.mode == "CMYK" else []
+def _to_rgb(pixels: Image.Image, profile: Any) -> tuple[Image.Image, list[Wording]]:
+    changes = [Wording("converted from CMYK")] if pixels.mode == "CMYK" else []
     if isinstance(profile, bytes) and len(profile) <= _MAX_PROFILE_BYTES and pixels.mode != "L":
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -297,7 +302,7 @@ def _to_rgb(pixels: Image.Image, profile: Any) -> tuple[Image.Image, list[str]]:
             if "srgb" not in name.lower():
                 converted = ImageCms.profileToProfile(
                     pixels, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-                return converted, changes or ["colours converted to sRGB"]
+                return converted, changes or [Wording("colours converted to sRGB")]
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass  # A profile that cannot be used: the plain conversion is what is left.
     return pixels.convert("RGB"), changes

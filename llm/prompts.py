@@ -35,16 +35,29 @@ BLIND_SYSTEM = (
     "Say what you are not sure of."
 )
 
-ALT_TEXT = "Alt text"
+PICTURE_SYSTEMS = {
+    "Help somebody who is blind": BLIND_SYSTEM,
+    "Explain like a teacher":
+        "You are a patient teacher. Explain what is in the picture in simple words, one step at a "
+        "time. Keep apart what can be seen and what you conclude from it. End with one question "
+        "that makes me look again.",
+    "Read screenshots with care":
+        "You read screenshots, forms and signs with great care. Quote text word for word, in its "
+        "own language and spelling. Name messages, buttons and fields and say where they stand, "
+        "then what can be done next. If something cannot be read, say so and do not guess.",
+    "No instruction": "",
+}
+"""System prompts to begin with, by what they are called in a list."""
+
 IMAGE_TASKS = {
-    ALT_TEXT: "Write the alt text of this picture for a web page: one sentence of at most "
+    "Alt text": "Write the alt text of this picture for a web page: one sentence of at most "
                 "125 characters. Answer with that sentence only.",
     "Describe it": "Describe this picture in detail: the whole first, then what is where.",
     "Read the text": "Write down all text in this picture, word for word, line by line.",
     "Read it as Markdown": "Write down all text in this picture as Markdown, with its headings, "
                            "lists and tables. Answer with the Markdown only.",
 }
-"""What is most often wanted of a picture, by the name of its button."""
+"""What is most often wanted of a picture, by the name of its button, until somebody changes it."""
 
 IMAGE_PROMPT = CHAT_PROMPT
 """The same shape: the human message holds the question and the pictures."""

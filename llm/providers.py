@@ -50,7 +50,8 @@ def create_chat_model(spec: ModelSpec, *, api_key: str | None = None) -> BaseCha
 
 def bind_settings(model: BaseChatModel, spec: ModelSpec, settings: Mapping[str, Any]
                   ) -> Runnable[LanguageModelInput, AIMessage]:
-    """`model` with those settings (temperature, top_p, max_tokens, seed) that it takes."""
+    """`model` with those settings that it takes: temperature, top_p, max_tokens and seed, or of
+    the picture reader `mode` and `say`."""
     return model.bind(**{
         name: value for name, value in settings.items()
         if name != "system" and value is not None and spec.supports(name)

@@ -4,11 +4,15 @@
 
 The templates are English and are written where they are used, as constants: there
 `translations.texts` finds them. This module knows no other language:
-`components.language.say` does.
+`components.language.say` does. What is stored is the English sentence; `Templates` finds
+the wording that it was.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -29,6 +33,10 @@ class Wording:
 
     def __str__(self) -> str:
         return self.template.format(**self.values)
+
+
+Say = Callable[[Wording], str]
+"""Puts a wording into some language. `str` is the one that puts it into English."""
 
 
 def _kept(value: Any) -> Wording | str | int | float:
@@ -67,3 +75,73 @@ def first_fault(error: ValidationError) -> tuple[str, Wording | str]:
     if isinstance(ours, WrongValueError):
         return place, Wording("Value error, {reason}", reason=ours)
     return place, first["msg"][:200]
+
+
+# ── What was stored ──────────────────────────────────────────────────────────────────
+
+_LONGEST = 2_000
+"""Characters. Nothing that is said here is longer, and a file from elsewhere may hold anything."""
+_FEWEST_LETTERS = 8
+"""Of its own, so that a template is known by them: "{name}: {reason}" says what anything says."""
+
+
+class Templates:
+    """Known templates, among which the one is found that a ready English sentence was made of."""
+
+    def __init__(self, templates: Iterable[str]):
+        self._ready: dict[str, str] = {}
+        found = []
+        for template in templates:
+            own, gaps = _parts(template)
+            if not gaps:
+                self._ready[own[0]] = template
+            elif sum(map(str.isalpha, "".join(own))) >= _FEWEST_LETTERS:
+                found.append((-len("".join(own)), _pattern(own), gaps, template))
+        # The one with the most words of its own first: it leaves the least to the gaps.
+        self._with_gaps = sorted(found, key=lambda one: one[0])
+
+    def wording_of(self, text: str) -> Wording | None:
+        """The wording that says `text`, and so for what is in its gaps; None if none does."""
+        template = self._ready.get(text)
+        if template is not None:
+            return Wording(template)
+        if len(text) > _LONGEST:
+            return None
+        for _length, pattern, gaps, template in self._with_gaps:
+            if match := pattern.fullmatch(text):
+                return Wording(template, **{
+                    name: self.wording_of(value) or _AsWritten(value)
+                    for name, value in zip(gaps, match.groups(), strict=True)})
+        return None
+
+
+def _parts(template: str) -> tuple[list[str], list[str]]:
+    """Its own words before, between and after the gaps, and the gaps' names."""
+    own, gaps = [""], []
+    for words, name, _form, _as in Formatter().parse(template):
+        own[-1] += words
+        if name is not None:
+            own.append("")
+            gaps.append(name)
+    return own, gaps
+
+
+def _pattern(own: list[str]) -> re.Pattern[str]:
+    """Matches what a template with these words says. A gap ends where the next of them come.
+
+    It does not look for another end then: what was made to keep it looking would do so for
+    as long as it liked.
+    """
+    first, *middle, last = map(re.escape, own)
+    return re.compile("".join([first, *(f"(?>(.*?){words})" for words in middle), "(.*)", last]),
+                      re.DOTALL)
+
+
+class _AsWritten(str):
+    """What stood in a gap, formatted already."""
+
+    def __format__(self, form: str) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -1,4 +1,4 @@
-"""All texts of the interface, read from the code.
+"""All texts of the interface, read from the code, and the notes of the models that come with it.
 
 Most stand in the call, `_("Stop")`, or `NoRoomError("The disk is full.")`: what `llm` and
 `storage` say is worded as in `llm.wording`. A call such as `_(_LABELS[state])` takes its text
@@ -17,16 +17,19 @@ from typing import Any
 
 from babel.messages.catalog import Catalog
 
+from llm.catalog import SHIPPED, parse_catalog
+
 ROOT = Path(__file__).parent.parent
 
 CHOSEN_FROM = {
     ("components/figures.py", "note"): "_ENDINGS[ending]",
     ("components/memory_lab.py", "answer.memory.strategy.label"): "STRATEGIES[key].label",
+    ("components/picture_prompts.py", "name"): "list(IMAGE_TASKS)",
+    ("components/picture_prompts.py", "preset"): "list(PICTURE_SYSTEMS)",
     ("components/race_setup.py", "name"): "list(PRESETS)",
     ("components/race_votes.py", "label"): "_CHOICES[choice]",
     ("llm/engine_kinds.py", "sentence"): "LAST_WORDS[number][2]",
     ("llm/picture_files.py", "what"): "_STRANGERS[number][1]",
-    ("pages/02_multimodal.py", "name"): "list(IMAGE_TASKS)",
 }
 """File, and what a call gets there from a variable -> the table that this comes from."""
 
@@ -38,6 +41,7 @@ ALSO_WORDED = {
 """File, and what is called there with a text like a class of `llm.wording` or `llm.errors`."""
 
 PASSED_ON = {
+    ("components/model_card.py", "spec.notes"),
     ("llm/evaluation_runs.py", "error.wording.template"),
     ("llm/transcript_import.py", "template"),
     ("llm/wording.py", "template"),
@@ -63,6 +67,8 @@ def extract() -> Catalog:
         name = path.relative_to(ROOT).as_posix()
         for text in _texts_of(path, name):
             catalog.add(text, locations=[(name, None)])
+    for spec in parse_catalog(SHIPPED.read_bytes(), source=SHIPPED.name):
+        catalog.add(spec.notes, locations=[("llm/catalog.toml", None)])
     return catalog
 
 

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.app import ROOT
-from tests.browser.test_first_reply import LONG, last_message, whole_reply
+from tests.browser.test_first_reply import LONG, last_message, say, whole_reply
 
 pytestmark = pytest.mark.model
 
@@ -151,3 +151,29 @@ def test_the_page_in_hindi_says_so_stays_so_and_leaves_what_was_chosen(page: Pag
         expect(page.get_by_text("पूरे हुए अभ्यास: 5 में से 0")).to_be_visible()
         expect(page.locator("html")).to_have_attribute("lang", "hi")
         page.reload()
+
+
+def test_changing_the_language_keeps_what_is_being_written_and_leaves_no_warning(
+        page: Page, own_app):
+    app = own_app()
+
+    def change_language(name: str) -> None:
+        page.locator(".st-key-language-choice").get_by_role("combobox").click()
+        page.get_by_role("option", name=name).click()
+        expect(page.locator("html")).to_have_attribute("lang", "hi" if name == "हिन्दी" else "en")
+        stands(page)
+
+    open_page(page, app.url, "chat")
+    say(page, "Name one colour.")
+    whole_reply(page)
+    stands(page)
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("Edit the message").fill("Name two colours.")
+    page.get_by_label("Edit the message").blur()
+    change_language("हिन्दी")
+    expect(page.get_by_label("संदेश बदलें")).to_have_value("Name two colours.")
+    for number, name in ((1, "English"), (2, "हिन्दी"), (4, "English")):
+        page.get_by_test_id("stSidebarNav").get_by_role("link").nth(number).click()
+        stands(page)
+        change_language(name)
+    assert "default value" not in app.printed and "Traceback" not in app.printed

@@ -178,10 +178,10 @@ def test_a_model_that_no_file_lists_is_written_out():
 def test_the_picture_reader_reads_the_same_again(tmp_path):
     spec = get_model("picture-reader")
     try:
-        reply = reply_of(spec, PICTURE)
+        reply = reply_of(spec, PICTURE, mode="alt")
     finally:
         end_reader()
     program = program_of(reply, spec)
     printed = run(program, tmp_path, PARLEY_HOME=os.environ["PARLEY_HOME"], PYTHONPATH=str(ROOT))
-    assert printed == reply.text + "\n"
+    assert printed == reply.text + "\n" and "mostly" in printed  # and not all of the findings
     assert json.dumps(program.text).count("base64,") == 2

@@ -1,11 +1,15 @@
 """The picture reader says what it knows, how sure it is, and what it cannot tell."""
 
+import re
+from string import Formatter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm.findings import ALT_LIMIT, NOT_KNOWN, Finding, Findings, conclude, with_article
 from llm.text_layout import TextLine
+from llm.wording import Wording
 
 PHOTO = {"colours": {"green": 0.5, "brown": 0.3, "black": 0.12, "red": 0.03}, "flat": 0.1,
          "shades": 40, "paper": 0.1, "paper_brightness": 90.0, "second": 0.05}
@@ -83,6 +87,31 @@ def test_alt_text_is_one_sentence_of_what_is_known(objects, lines, alt):
     assert found(objects=objects, lines=lines).alt_text() == alt
 
 
+def shouted(wording: Wording, times: int = 1) -> str:
+    """Another language: English in capitals, so many times, but for what stands in the gaps."""
+    values = {name: shouted(value, times) if isinstance(value, Wording) else value
+              for name, value in wording.values.items()}
+    return "".join(text.upper() * times + format(values.get(name, ""), form or "")
+                   for text, name, form, _as in Formatter().parse(wording.template))
+
+
+def shouted_thrice(wording: Wording) -> str:
+    return shouted(wording, 3)
+
+
+def test_people_are_told_in_their_language_and_a_model_in_english():
+    findings = found(objects=[("cat", 0.87, True)], turned=180, left_out=3,
+                     lines=[*text_lines("No entry"), *text_lines("blvrry", confidence=0.7)])
+    own = {"cat", "entry", "blvrry"}
+    for answer in (findings.as_text, findings.description, findings.alt_text, findings.plain_text):
+        lower = set(re.findall("[a-z]{3,}", answer(shouted)))
+        assert lower <= own, answer
+        assert answer(shouted).upper() == answer().upper()
+    assert found().as_markdown(shouted) == found().plain_text(shouted) \
+        == "NO TEXT WAS FOUND IN THIS PICTURE."
+    assert found().alt_text(shouted).startswith("PHOTO, MOSTLY GREEN AND BROWN; WHAT IT SHOWS")
+
+
 def test_a_kind_it_is_unsure_of_is_no_part_of_the_alt_text():
     assert found(measures=FLAT | {"flat": 0.7}).alt_text().startswith("Picture, mostly")
 
@@ -132,7 +161,7 @@ def test_no_line_of_a_pictures_text_stands_unquoted_in_a_prompt(text, confidence
     ("cattle", "cattle"), ("iPod", "an iPod"),
 ])
 def test_labels_get_their_article(label, phrase):
-    assert with_article(label) == phrase
+    assert str(with_article(label)) == phrase
 
 
 lines = st.builds(lambda text, confidence, top: TextLine(text, confidence, 5, top, 200, top + 18),
@@ -148,7 +177,8 @@ lines = st.builds(lambda text, confidence, top: TextLine(text, confidence, 5, to
 )
 def test_alt_text_never_exceeds_its_limit(kind, objects, lines, colours):
     findings = Findings(640, 480, kind, tuple(objects), tuple(colours.items()), tuple(lines))
-    assert 0 < len(findings.alt_text()) <= ALT_LIMIT
+    for say in (str, shouted_thrice):
+        assert 0 < len(findings.alt_text(say)) <= ALT_LIMIT
     findings.as_text()
     findings.in_prompt()
     findings.description()

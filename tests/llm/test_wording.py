@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import time
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError, field_validator
 
 from llm.errors import ImportRefusedError, ParleyError, RateLimitError, StorageError
-from llm.wording import Wording, WrongValueError, first_fault
+from llm.wording import Templates, Wording, WrongValueError, first_fault
 
 
 def test_an_error_is_its_english_sentence_and_keeps_the_template_and_what_fills_it():
@@ -47,6 +48,47 @@ def test_an_error_comes_through_pickle_as_it_was(error: ParleyError):
     assert type(came) is type(error) and str(came) == str(error)
     assert came.wording.template == error.wording.template
     assert getattr(came, "retry_after", None) == getattr(error, "retry_after", None)
+
+
+KNOWN = Templates([
+    "a PDF document", "{reason}", "{count:,} of {most:,} pictures",
+    "Picture {number} of these: {reason}", "This is {what}, not a picture.",
+    "There is no model called {name!r}. Choose another.",
+    "Its {size:.1f} MB {{are}} too many."])
+
+
+@pytest.mark.parametrize(("said", "template"), [
+    ("a PDF document", "a PDF document"),
+    ("1,200 of 8 pictures", "{count:,} of {most:,} pictures"),
+    ("There is no model called 'a b'. Choose another.",
+     "There is no model called {name!r}. Choose another."),
+    ("Its 2.5 MB {are} too many.", "Its {size:.1f} MB {{are}} too many."),
+    ("This is {braces}\nof two lines, not a picture.", "This is {what}, not a picture."),
+])
+def test_a_sentence_that_was_stored_is_found_among_the_templates_and_says_the_same(said, template):
+    wording = KNOWN.wording_of(said)
+    assert wording.template == template and str(wording) == said
+
+
+def test_so_is_a_sentence_within_a_sentence():
+    wording = KNOWN.wording_of("Picture 2 of these: This is a PDF document, not a picture.")
+    assert wording.values["number"] == "2"
+    assert wording.values["reason"].values["what"].template == "a PDF document"
+
+
+@pytest.mark.parametrize("said", ["", "Somebody else's sentence.", "this is a PDF document",
+                                  "This is a PDF document, not a picture. Or is it?"])
+def test_somebody_elses_sentence_is_none_of_ours(said):
+    assert KNOWN.wording_of(said) is None
+
+
+def test_no_sentence_keeps_the_search_busy():
+    many = Templates([" and ".join(f"{{gap{number}}}" for number in range(12)) + ": it is over"])
+    began = time.perf_counter()
+    for said in (" and " * 400, "Picture 1 of these: " * 100, "x" * 10_000_000):
+        many.wording_of(said)
+        KNOWN.wording_of(said)
+    assert time.perf_counter() - began < 1
 
 
 class _Even(BaseModel):
