@@ -21,7 +21,8 @@ def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FixedRateS
     with fixed_rate(lambda model, question: f"You said {question}") as running:
         catalog = tmp_path / "echo.toml"
         catalog.write_text('[[model]]\nid = "smollm2-135m"\nlabel = "Echo"\nprovider = "openai"\n'
-                           f'model = "echo"\nbase_url = "{running.base_url}"\nopen = false\n')
+                           f'model = "echo"\nbase_url = "{running.base_url}"\nopen = false\n'
+                           "vision = true\n")
         monkeypatch.setenv("PARLEY_MODELS", str(catalog))
         yield running
 
