@@ -22,7 +22,7 @@ from components.pictures import EXTENSIONS, hold, show_picture
 from components.reply import show_reply
 from components.text import show_text
 from components.what_ran import show_what_ran
-from llm.errors import ParleyError, PictureError
+from llm.errors import ParleyError, RequestTooLargeError
 from llm.images import Picture
 from llm.memory import View
 from llm.replies import Reply
@@ -33,6 +33,9 @@ SHOWN_TURNS = 16
 
 MAX_CHARACTERS = 200_000
 """A message longer than this is a file, and no model here reads it whole."""
+
+MAX_PASTED = 5_000_000
+"""What the box itself lets in. Above that it drops a paste without a word, so it is far above."""
 
 SAVING_SECONDS = 10
 """How long the page waits to hear whether a reply that has ended could be kept."""
@@ -67,11 +70,11 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
     is shown where it stands.
     """
     box = f"box-{chat.id}"
-    st.chat_input(_("Your message"), key=box, max_chars=MAX_CHARACTERS, on_submit=_ask_from_box,
+    st.chat_input(_("Your message"), key=box, max_chars=MAX_PASTED, on_submit=_ask_from_box,
                   args=(chat, box, pictures), file_type=EXTENSIONS,
                   accept_file="multiple" if takes_pictures else False)
     if refusal := st.session_state.pop(f"refused-{box}", None):
-        st.error(say(refusal), icon=":material/broken_image:")
+        st.error(say(refusal), icon=":material/error:")
     if not chat.turns and starters:
         _offer_starters(chat, starters)
     turns = chat.path()
@@ -92,15 +95,24 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
 def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> None:
     said = st.session_state[box]
     text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
-    if files:
-        try:
+    try:
+        check_length(text)
+        if files:
             pictures = hold([file.getvalue() for file in files])
-        except PictureError as error:
-            st.session_state[box] = text
-            st.session_state[f"refused-{box}"] = error.wording
-            return
+    except ParleyError as error:
+        st.session_state[box] = text
+        st.session_state[f"refused-{box}"] = error.wording
+        return
     if text and text.strip():
         ask(chat, text, pictures)
+
+
+def check_length(text: str) -> None:
+    """Raises `RequestTooLargeError` for a message that is longer than MAX_CHARACTERS."""
+    if len(text) > MAX_CHARACTERS:
+        raise RequestTooLargeError(
+            "That is {count:,} characters, and a message may have {most:,}. Shorten it, or send "
+            "it in parts.", count=len(text), most=MAX_CHARACTERS)
 
 
 def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
@@ -286,8 +298,13 @@ def _ask_again(chat: Transcript, turn: Turn) -> None:
 
 
 def _edit(chat: Transcript, turn: Turn) -> None:
-    st.session_state[f"editing-{turn.id}"] = False
     draft = st.session_state[f"draft-{turn.id}"]
+    try:
+        check_length(draft)
+    except ParleyError as error:
+        st.session_state[f"refused-box-{chat.id}"] = error.wording
+        return
+    st.session_state[f"editing-{turn.id}"] = False
     if draft.strip() and draft != turn.content:
         _stop_running(chat)
         kept.keep(chat, chat.branch(turn, draft))

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import kept_races, session
 from components.browser import announce
-from components.conversation import MAX_CHARACTERS, OnEnd, pick_version
+from components.conversation import MAX_PASTED, OnEnd, check_length, pick_version
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _, say
@@ -34,6 +34,17 @@ _BOX, _REFUSED, _HELD = "race-box", "race-refused", "race-held"
 """The session's keys for the one box, why what was in it was not taken, and pictures' files
 that came without words."""
 
+_TWO_BY_TWO = """<style>
+.st-key-panes-4 {container-type: inline-size}
+@media (min-width: 640px) {
+  @container (max-width: 70rem) {
+    .st-key-panes-4 [data-testid="stColumn"] {min-width: calc(50% - 1rem)}
+  }
+}
+</style>"""
+"""Four panes in one row are too narrow to read where the page is not very wide. Below 640
+pixels Streamlit itself puts each under the other."""
+
 Answer = Callable[[Pane, Turn, OnEnd], Reply]
 
 
@@ -45,12 +56,12 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> None:
         label = _("Your message: it begins the next blind race")
     elif race.only:
         label = _("Your message to {letter}").format(letter=race.only)
-    st.chat_input(label, key=_BOX, max_chars=MAX_CHARACTERS, file_type=EXTENSIONS,
+    st.chat_input(label, key=_BOX, max_chars=MAX_PASTED, file_type=EXTENSIONS,
                   accept_file="multiple" if sees else False,
                   on_submit=_ask_from_box, args=(race, contenders))
     with st.bottom:
         if refusal := st.session_state.pop(_REFUSED, None):
-            st.error(say(refusal), icon=":material/broken_image:")
+            st.error(say(refusal), icon=":material/error:")
         if sees and st.session_state.get(_HELD):
             st.info(_("Your picture goes with your next message: write something to ask."),
                     icon=":material/image:")
@@ -61,6 +72,7 @@ def _ask_from_box(race: Race, contenders: Sequence[Contender]) -> None:
     text, files = (said, []) if isinstance(said, str) else (said.text, [
         *st.session_state.get(_HELD, []), *(file.getvalue() for file in said.files)])
     try:
+        check_length(text)
         pictures = accept(files)
     except ParleyError as error:
         st.session_state[_BOX] = text
@@ -122,8 +134,11 @@ def _places(race: Race) -> list[tuple[Pane, DeltaGenerator]]:
     """Where each pane stands: side by side, and the expanded one above the others."""
     wide = [pane for pane in race.panes if pane.letter == st.session_state.get(EXPANDED)]
     narrow = [pane for pane in race.panes if pane not in wide]
+    st.html(_TWO_BY_TWO)
+    with st.container(key=f"panes-{len(narrow)}"):
+        columns = st.columns(len(narrow), border=True)
     return [(pane, st.container(border=True)) for pane in wide] + list(
-        zip(narrow, st.columns(len(narrow), border=True), strict=True))
+        zip(narrow, columns, strict=True))
 
 
 def _start(race: Race, answer: Answer, one_at_a_time: bool) -> None:

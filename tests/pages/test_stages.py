@@ -110,6 +110,21 @@ def test_blank_messages_are_not_sent(server):
     assert server.requests == []
 
 
+def test_a_message_too_long_is_refused_and_stays_in_the_box(server):
+    page = open_page("03_chatbot")
+    ask(page, "word " * 50_000)
+    assert "That is 250,000 characters, and a message may have 200,000." in words(page)
+    assert len(page.chat_input[0].value) == 250_000 and server.requests == []
+    ask(page, "Hello")
+    assert "250,000" not in words(page) and sent(server) == [[("user", "Hello")]]
+
+    button(page, "Edit").click().run()
+    page.text_area(key=next(area.key for area in page.text_area
+                            if area.label == "Edit the message")).set_value("x" * 200_001)
+    button(page, "Send").click().run()
+    assert "That is 200,001 characters" in words(page) and len(server.requests) == 1
+
+
 def test_stage_01_fills_the_template_and_scores_the_way_back(server):
     page = open_page("01_simple_llm")
     page.selectbox(key="language-into").set_value("Hindi").run()
