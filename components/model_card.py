@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from components.figures import human_bytes
-from components.language import _
+from components.language import _, say
+from components.sharing import is_shared
 from llm.catalog import ModelSpec
+from llm.engine_kinds import LOCAL_ENGINES
 from llm.keys import WHERE_TEXT_GOES, destination
 from llm.prices import price_of
 
@@ -25,6 +27,10 @@ def show_model_card(spec: ModelSpec) -> None:
     price = price_of(spec)
     if spec.runs_locally:
         facts.append(_("Costs nothing but this machine's time."))
+        # Whoever shares it with others can do something about it; the others cannot.
+        engine = LOCAL_ENGINES.get(spec.engine or "")
+        if engine and not is_shared() and (known := engine.said()):
+            facts.append(say(known))
     elif price is not None:
         facts.append(_("${input} per million tokens in, ${output} out ({source}).").format(
             input=f"{price.input:.2f}", output=f"{price.output:.2f}", source=price.source))

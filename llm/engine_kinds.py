@@ -25,6 +25,7 @@ from llm.errors import (
 )
 from llm.llama_server import Tuning
 from llm.weights import Weights
+from llm.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class LocalEngine:
     """What its `main` is told beside name, port and key; "memory" (bytes) is for the parent."""
     environment: Mapping[str, str] = field(default_factory=dict)
     model_name: Callable[[ModelSpec, Weights], str] = lambda spec, found: spec.model
+    said: Callable[[], Wording | None] = lambda: None
+    """What there is to know of it on this machine."""
 
 
 def _llama_order(spec: ModelSpec, found: Weights) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def _transformers_order(spec: ModelSpec, found: Weights) -> dict[str, Any]:
 
 
 LOCAL_ENGINES: dict[str, LocalEngine] = {
-    "llama.cpp": LocalEngine("llm.llama_server", _llama_order),
+    "llama.cpp": LocalEngine("llm.llama_server", _llama_order, said=compiled_engine.said),
     "transformers": LocalEngine(
         "llm.transformers_server", _transformers_order,
         environment={

@@ -61,6 +61,16 @@ def test_what_was_compiled_of_another_source_or_processor_is_not_used(
     assert compiled_engine.find() is None
 
 
+def test_it_is_offered_where_it_helps_and_said_where_it_is_used(
+        source_installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_engine, "_instructions", lambda: "sse2 avx2")
+    assert compiled_engine.said() is None
+    monkeypatch.setattr(compiled_engine, "_instructions", lambda: "avx2 avx512_bf16")
+    assert "build-engine" in str(compiled_engine.said())
+    put_server("")
+    assert str(compiled_engine.said()) == "Runs on llama.cpp compiled for this processor."
+
+
 @pytest.mark.model
 def test_what_it_cannot_load_the_wheel_does(
         pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
