@@ -13,7 +13,7 @@ import streamlit as st
 
 from components.language import _
 from components.owner import current_owner
-from components.race_numbers import plain, table
+from components.race_numbers import COLOURS, plain, table
 from components.safe_markdown import legible
 from components.text import show_text
 from llm import evaluation_runs
@@ -191,12 +191,13 @@ def _show_pareto(results: Results, title: str,
             x=alt.X("cost:Q", title=title), y=y,
             shape=alt.Shape("name:N", title=None,
                             legend=alt.Legend(orient="top", columns=1, labelLimit=600)),
-            color=alt.Color("name:N", title=None)))
+            color=alt.Color("name:N", title=None, scale=alt.Scale(range=COLOURS))))
     names = ", ".join(legible(summary.name) for summary in results.pareto(cost))
     st.altair_chart(chart, height=320, alt=_("Quality and {cost}. Beaten by no other in both: "
                                              "{names}.").format(cost=title, names=names))
-    st.caption(plain(_("On the dashed line, beaten by no other in both: {names}.").format(
-        names=names)))
+    said = _("On the dashed line, beaten by no other in both: {names}.") if len(front) > 1 \
+        else _("Beaten by no other in both: {names}.")
+    st.caption(plain(said.format(names=names)))
 
 
 # ── Rows ──────────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _, say
 from components.model_card import where_text_goes
-from components.pictures import EXTENSIONS, accept, blindness, name_of
+from components.pictures import accept, blindness, name_of
 from components.race_numbers import plain
 from components.reply import show_outcome
 from components.text import show_text
@@ -56,7 +56,7 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> None:
         label = _("Your message: it begins the next blind race")
     elif race.only:
         label = _("Your message to {letter}").format(letter=race.only)
-    st.chat_input(label, key=_BOX, max_chars=MAX_PASTED, file_type=EXTENSIONS,
+    st.chat_input(label, key=_BOX, max_chars=MAX_PASTED,
                   accept_file="multiple" if sees else False,
                   on_submit=_ask_from_box, args=(race, contenders))
     with st.bottom:

@@ -17,7 +17,7 @@ from components.language import _
 from components.model_card import where_text_goes
 from components.safe_markdown import legible
 from llm.providers import honoured
-from llm.race import Pane, Race
+from llm.race import LETTERS, Pane, Race
 from llm.replies import Ending, Reply
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 400
 """Of one line in the chart: more are not seen, and each is sent to the browser."""
+
+COLOURS = ("#1f6feb", "#bf3989", "#1a7f37", "#9a6700")
+"""Of lines and marks: each has a contrast of 3 to 1 and more with white and with black."""
 
 _ENDINGS = {
     Ending.RUNNING: "still running",
@@ -112,16 +115,17 @@ def _show_chart(panes: Sequence[Pane]) -> None:
     import altair as alt
     import pandas as pd
 
-    points = [{"pane": heading(pane), "seconds": seconds, "tokens": tokens}
+    points = [{"pane": pane.letter, "seconds": seconds, "tokens": tokens}
               for pane in panes for seconds, tokens in tokens_over_time(pane.reply)]
     if not points:
         return
     chart = alt.Chart(pd.DataFrame(points)).mark_line(interpolate="step-after").encode(
         x=alt.X("seconds:Q", title=_("Seconds since the start"), scale=alt.Scale(zero=True)),
         y=alt.Y("tokens:Q", title=_("Tokens"), scale=alt.Scale(zero=True)),
-        color=alt.Color("pane:N", title=None, legend=alt.Legend(orient="top", labelLimit=400)),
+        color=alt.Color("pane:N", title=None, legend=alt.Legend(orient="top"),
+                        scale=alt.Scale(domain=list(LETTERS), range=COLOURS)),
         # Told apart without colours too.
-        strokeDash=alt.StrokeDash("pane:N", title=None))
+        strokeDash=alt.StrokeDash("pane:N", title=None, scale=alt.Scale(domain=list(LETTERS))))
     ends = ", ".join(f"{heading(pane)}: {human_seconds(pane.reply.total_seconds or 0.0)}"
                      for pane in panes)
     st.altair_chart(chart, height=260,

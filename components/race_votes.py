@@ -33,6 +33,11 @@ _VERDICTS = {
     Verdict.BELOW: "loses more often than not",
     Verdict.NOTHING_YET: "nothing can be said yet",
 }
+_OF_A_CLASS = {
+    Verdict.ABOVE: "they win more often than not",
+    Verdict.BELOW: "they lose more often than not",
+    Verdict.NOTHING_YET: "nothing can be said yet",
+}
 _TAG, _TOLD, _FOUND = "vote-tag", "votes-told", "votes-found"
 _ALL = 0
 """The choice of every kind of task. A kind is a text, which may be empty."""
@@ -183,7 +188,7 @@ def _show(found: Standings, labels: Mapping[str, str]) -> None:
     _show_pairs(found, labels)
     if (classes := found.closed_against_open) is not None:
         st.markdown(_("**Closed against open**: closed models won {rate}; {verdict}.").format(
-            rate=_share(classes.rate), verdict=_(_VERDICTS[classes.rate.verdict])))
+            rate=_share(classes.rate), verdict=_(_OF_A_CLASS[classes.rate.verdict])))
     if (position := found.position) is not None:
         st.markdown(_("**Position**: A won {left}, B won {right}; so uneven a split comes by "
                       "chance with p = {p}.").format(

@@ -80,7 +80,7 @@ def _median(measure: Median | None, shown: Callable[[float | None], str] = _numb
             ) -> tuple[float | None, str]:
     if measure is None:
         return None, "–"
-    interval = "" if measure.low is None else (
+    interval = "" if measure.low is None or measure.low == measure.value == measure.high else (
         f" <small>{_text(shown(measure.low))} to {_text(shown(measure.high))}</small>")
     return measure.value, _text(shown(measure.value)) + interval
 
@@ -121,8 +121,8 @@ def _summary_table(results: Results) -> str:
 
 
 def _tag_table(results: Results) -> str:
-    by_tag = results.quality_by_tag()
-    if set(by_tag) <= {""} or not any(by_tag.values()):
+    by_tag = {tag: found for tag, found in results.quality_by_tag().items() if found}
+    if len(by_tag) < 2:
         return ""
     summaries = results.summaries
     rows = [("", [(tag, _text(tag or "no tag")),
@@ -191,11 +191,11 @@ def _pre(text: str) -> str:
 
 
 def _plots(results: Results) -> str:
-    plots = "".join((
-        _plot(results, "Quality and latency", "seconds a reply (median)",
-              lambda summary: summary.total_seconds),
-        _plot(results, "Quality and cost", "US dollars a row (median)",
-              lambda summary: summary.usd)))
+    plots = _plot(results, "Quality and latency", "seconds a reply (median)",
+                  lambda summary: summary.total_seconds)
+    if any(summary.usd and summary.usd.value for summary in results.summaries):
+        plots += _plot(results, "Quality and cost", "US dollars a row (median)",
+                       lambda summary: summary.usd)
     if not plots:
         return ""
     names = "".join(f"<li>{_text(summary.name)}</li>" for summary in results.summaries)
@@ -268,7 +268,8 @@ th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:focus-visible { outline: 2px solid; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
-pre { margin: 0; font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; max-width: 32rem;
+pre { margin: 0; font: inherit; white-space: pre-wrap; overflow-wrap: anywhere;
+  min-width: 12rem; max-width: 32rem;
   unicode-bidi: isolate; max-height: 16rem; overflow: auto; }
 small, .note { opacity: .8; }
 .note { margin: .3rem 0 0; font-style: italic; }

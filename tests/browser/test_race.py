@@ -66,10 +66,10 @@ def say(page: Page, text: str) -> None:
     box.press("Enter")
 
 
-def panes(page: Page) -> Locator:
-    """Both panes, left to right, once the race has begun."""
+def panes(page: Page, count: int = 2) -> Locator:
+    """The panes, left to right, once the race has begun."""
     found = page.get_by_test_id("stColumn").filter(has=page.get_by_test_id("stChatMessage"))
-    expect(found).to_have_count(2, timeout=60_000)
+    expect(found).to_have_count(count, timeout=60_000)
     return found
 
 
@@ -230,3 +230,28 @@ def test_on_a_phone_the_panes_stand_one_below_the_other(page: Page, open_race):
     assert right["top"] >= left["bottom"]
     assert left["width"] > 250
     assert overflow <= 0
+
+
+def test_four_panes_stand_in_as_many_rows_as_they_can_be_read_in(page: Page, open_race):
+    open_race(f"model={THERE}", f"model={HERE}@1", "max_tokens=8")
+    say(page, "What is the capital of France?")
+    expect(page.get_by_role("button", name="Try D again")).to_be_visible(timeout=90_000)
+    wait_until_at_rest(page)
+    for width, in_a_row, narrowest in ((1920, 4, 300), (1280, 2, 380), (390, 1, 300)):
+        page.set_viewport_size({"width": width, "height": 1000})
+        expect(page.locator("html")).to_have_css("width", f"{width}px")
+        wait_until(lambda many=in_a_row: rows_of_panes(page) == [many] * (4 // many),
+                   f"{in_a_row} in a row at {width} pixels")
+        widths = panes(page, 4).evaluate_all("all => all.map(pane => pane.offsetWidth)")
+        assert min(widths) > narrowest
+        button = page.get_by_role("button", name="Go on with D only")
+        label = button.get_by_text("Go on with D only")
+        assert label.evaluate("label => label.scrollWidth <= label.clientWidth"), "not cut short"
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def rows_of_panes(page: Page) -> list[int]:
+    """How many panes stand in each row, from the top."""
+    tops = panes(page, 4).evaluate_all(
+        "all => all.map(pane => Math.round(pane.getBoundingClientRect().top))")
+    return [tops.count(top) for top in sorted(set(tops))]

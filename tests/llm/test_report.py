@@ -50,12 +50,19 @@ def test_nothing_is_fetched_and_no_other_script_may_run():
 
 
 def test_the_figures_are_there_with_their_intervals():
-    page = render(results(*[passing(prompt, prompt < 4, total_seconds=2.0, usd=0.0)
+    page = render(results(*[passing(prompt, prompt < 4, total_seconds=float(prompt), usd=0.02)
                             for prompt in (1, 2, 3, 4)]))
     assert "75% <small>30% to 95%</small>" in page, "Wilson's for 3 of 4"
-    assert "2.00 <small>2.00 to 2.00</small>" in page
+    assert re.search(r"2\.50 <small>1\.\d\d to [34]\.\d\d</small>", page)
     assert "4 of 24 rows have run" in page
     assert page.count("<svg") == 2 and "seconds a reply (median)" in page
+
+
+def test_what_is_free_has_no_plot_of_its_cost_and_what_never_varies_no_interval():
+    page = render(results(*[passing(prompt, True, total_seconds=2.0, usd=0.0)
+                            for prompt in (1, 2, 3, 4)]))
+    assert page.count("<svg") == 1 and "US dollars a row (median)" not in page
+    assert ">2.00</td>" in page and ">0</td>" in page
 
 
 def test_failures_and_the_judge_are_told():
