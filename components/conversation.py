@@ -18,7 +18,7 @@ from streamlit.delta_generator import DeltaGenerator
 from components import kept
 from components.browser import copy_button, read_aloud_button
 from components.language import _, say
-from components.pictures import EXTENSIONS, hold, show_picture
+from components.pictures import hold, show_picture
 from components.reply import show_reply
 from components.text import show_text
 from components.what_ran import show_what_ran
@@ -71,7 +71,7 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
     """
     box = f"box-{chat.id}"
     st.chat_input(_("Your message"), key=box, max_chars=MAX_PASTED, on_submit=_ask_from_box,
-                  args=(chat, box, pictures), file_type=EXTENSIONS,
+                  args=(chat, box, pictures),
                   accept_file="multiple" if takes_pictures else False)
     if refusal := st.session_state.pop(f"refused-{box}", None):
         st.error(say(refusal), icon=":material/error:")

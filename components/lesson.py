@@ -86,11 +86,11 @@ def show_lesson(name: str) -> None:
     if not drawer.open:
         return
     with drawer:
-        show_text(lesson.task)
+        show_text(lesson.task, wrapped=True)
         if lesson.explanation and st.toggle(_("I have tried it: explain"),
                                             key=f"lesson-explained-{name}",
                                             persist_state="session"):
-            show_text(lesson.explanation)
+            show_text(lesson.explanation, wrapped=True)
         key = f"lesson-done-{name}"
         st.session_state[key] = done  # Another tab may have said so.
         st.checkbox(_("Done"), key=key, on_change=_mark, args=(name, key))

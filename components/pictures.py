@@ -23,8 +23,6 @@ from llm.image_tokens import estimate_image_tokens
 from llm.images import MAX_PICTURES, Picture, read_images
 from llm.wording import Wording
 
-EXTENSIONS = ("png", "jpg", "jpeg", "webp", "gif", "heic", "heif")
-
 _CHOSEN, _SHOT, _PASTED = "pictures", "camera", "pasted_pictures"
 """The session's keys for the files from each way in."""
 
@@ -39,7 +37,8 @@ def take_pictures() -> list[Picture]:
     """
     st.file_uploader(
         _("Pictures: choose or drop up to {count} here, or paste them into the message's box")
-        .format(count=MAX_PICTURES), type=EXTENSIONS, accept_multiple_files=True, key=_CHOSEN)
+        # Of any name: what a file is, its bytes say, and what is wrong with it we say ourselves.
+        .format(count=MAX_PICTURES), accept_multiple_files=True, key=_CHOSEN)
     if st.toggle(_("Use the camera"), key="use-camera"):
         st.camera_input(_("Take a photo"), key=_SHOT)
     if st.session_state.get(_PASTED):

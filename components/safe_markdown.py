@@ -45,11 +45,12 @@ class Block:
     """Where it begins in the text that was given, from 0."""
 
 
-def blocks(text: str, *, by_person: bool = False) -> list[Block]:
+def blocks(text: str, *, by_person: bool = False, wrapped: bool = False) -> list[Block]:
     """The top-level blocks of `text`, which must be `legible` already.
 
-    In a person's text line breaks stay, a dollar is a dollar and an indented line is no
-    code. Takes about 10 ms for 10,000 characters.
+    Line breaks stay, unless the text is `wrapped`: its paragraphs go on over line ends. In a
+    person's text a dollar is a dollar and an indented line is no code. Takes about 10 ms for
+    10,000 characters.
     """
     parser = _PERSON if by_person else _MODEL
     try:
@@ -58,7 +59,7 @@ def blocks(text: str, *, by_person: bool = False) -> list[Block]:
         return [Block(text, "", 0)]
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 2:
         return [Block(text, "", 0)]
-    writer = _Writer(by_person)
+    writer = _Writer(by_person, wrapped)
     found = []
     for node in SyntaxTreeNode(tokens).children:
         line = node.map[0] if node.map else 0
@@ -243,6 +244,7 @@ _AT_LINE_START = re.compile(r"(\d+)(?=[.)])|[+=-]")
 _SHORTCODE = re.compile(r":(?=(?:[\w+-]*[^\W\d][\w+-]*|100|1234|[+-]1):|material/)")
 _ARROW = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)")
 _WORD_JOINER = "\u2060"
+_BREAK = "\\\n"
 
 
 def escape(text: str, *, at_line_start: bool = False) -> str:
@@ -273,8 +275,8 @@ def _shorten(address: str) -> str:
 class _Writer:
     """Writes the parser's tree as Markdown again."""
 
-    def __init__(self, by_person: bool):
-        self._by_person = by_person
+    def __init__(self, by_person: bool, wrapped: bool):
+        self._by_person, self._wrapped = by_person, wrapped
 
     def block(self, node: SyntaxTreeNode, *, in_tight_list: bool = False) -> str:
         match node.type:
@@ -283,7 +285,8 @@ class _Writer:
             case "heading":
                 # The page's own title and sections stay above anything within a message.
                 level = min(int(node.tag[1]) + 2, 6)
-                return f"{'#' * level} {self._inline(node.children[0]).replace(chr(10), ' ')}"
+                words = self._inline(node.children[0])
+                return f"{'#' * level} {words.replace(_BREAK, ' ').replace(chr(10), ' ')}"
             case "fence" | "code_block":
                 return _fence(node.content, _language(node))
             case "maths_block":
@@ -333,9 +336,10 @@ class _Writer:
                 case "text":
                     yield self._text(child.content, at_line_start, in_table)
                 case "softbreak":
-                    yield "\\\n" if self._by_person else "\n"
+                    # Models mean one by it, and people do.
+                    yield "\n" if self._wrapped else _BREAK
                 case "hardbreak":
-                    yield "\\\n"
+                    yield _BREAK
                 case "code_inline":
                     yield _code(child.content, in_table=in_table)
                 case "maths_inline":
@@ -357,7 +361,7 @@ class _Writer:
         if self._by_person:
             return escape(text, at_line_start=at_line_start)
         lines = re.split(r"<br\s*/?>", text)
-        return (" " if in_table else "\\\n").join(
+        return (" " if in_table else _BREAK).join(
             escape(line, at_line_start=at_line_start or number > 0)
             for number, line in enumerate(lines))
 

@@ -41,11 +41,11 @@ _MESSAGE_BYTES = 150
 """About what one element's change costs beyond its text."""
 
 
-def show_text(text: str, *, by_person: bool = False,
+def show_text(text: str, *, by_person: bool = False, wrapped: bool = False,
               container: DeltaGenerator | None = None) -> None:
-    """Draw a finished text as Markdown. `by_person`: see `safe_markdown.blocks`."""
+    """Draw a finished text as Markdown. `by_person`, `wrapped`: see `safe_markdown.blocks`."""
     place = st.container() if container is None else container
-    for piece in _join(blocks(legible(text[:MAX_SHOWN]), by_person=by_person)):
+    for piece in _join(blocks(legible(text[:MAX_SHOWN]), by_person=by_person, wrapped=wrapped)):
         _draw(place, piece)
     _offer_whole(place, text)
 

@@ -264,7 +264,8 @@ def _markdown_table(block: Block) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|~$&!])", r"\\\1", text)
+    # Not "[", which means nothing without its twin: "\\[" is mathematics in some Markdown.
+    return re.sub(r"([\\`*_\]<>|~$&!])", r"\\\1", text)
 
 
 def _plain_start(row: str) -> str:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.test_accessibility import serious_violations
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 from tests.checkpoints import write_vision_checkpoint
-from tests.pictures import shapes, text_page
+from tests.pictures import TABLE, shapes, table_page, text_page
 
 pytestmark = pytest.mark.model
 
@@ -109,6 +109,30 @@ def test_what_is_no_picture_is_said_and_the_words_stay(page: Page, app_url: str)
     expect(page.get_by_text("PDF", exact=False).first).to_be_visible()
     expect(page.get_by_test_id("stChatInputTextArea")).to_have_value("What is this?")
     expect(page.get_by_test_id("stChatMessage")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("name", "says"), [
+    ("photo.jfif", "Picture 1: no tokens"), ("no ending", "Picture 1: no tokens"),
+    ("notes.txt", "Picture 1: no tokens"), ("scan.pdf", "This is a PDF document, not a picture."),
+    ("icon.svg", "This is an SVG drawing, and that kind is not taken."),
+])
+def test_a_file_is_taken_or_refused_for_what_it_is_whatever_its_name(
+        page: Page, app_url: str, name: str, says: str):
+    files = {"scan.pdf": b"%PDF-1.7", "icon.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}
+    open_stage(page, app_url, "A picture")
+    page.locator("[aria-label^='Pictures:'] input").set_input_files({
+        "name": name, "mimeType": "", "buffer": files.get(name, text_page([SIGN]))})
+    expect(page.get_by_text(says)).to_be_visible()
+
+
+def test_the_text_of_a_table_keeps_its_lines(page: Page, app_url: str):
+    open_stage(page, app_url, "A picture")
+    paste(page, table_page())
+    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    page.get_by_role("button", name="Read the text").click()
+    expect(last_message(page).get_by_role("button", name="Try again")).to_be_visible()
+    lines = [" ".join(line.split()) for line in last_message(page).inner_text().split("\n")]
+    assert {" ".join(row) for row in TABLE} <= set(lines)
 
 
 def test_a_vision_model_on_the_real_server_gets_the_picture(

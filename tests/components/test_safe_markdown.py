@@ -173,6 +173,12 @@ def test_a_persons_text_keeps_its_lines_dollars_and_indents() -> None:
     assert drawn("one\ntwo\n\n    three $x^2$", by_person=True) == "one\\\ntwo\n\nthree \\$x\\^2\\$"
 
 
+def test_a_models_lines_stay_lines_and_those_of_a_wrapped_file_go_on() -> None:
+    text = "one\ntwo\n\n- three\n  four\n\nfive\nsix\n---"
+    assert drawn(text) == "one\\\ntwo\n\n- three\\\n  four\n\n#### five six"
+    assert drawn(text, wrapped=True) == "one\ntwo\n\n- three\n  four\n\n#### five six"
+
+
 @pytest.mark.parametrize(("text", "shown"), [
     ("a\x00b", "a␀b"), ("\x1b[31m", "␛[31m"), ("a\u202eb", "a[U+202E]b"), ("\ud800", "\ufffd"),
     ("a\r\nb\rc\u2028d", "a\nb\nc\nd"),

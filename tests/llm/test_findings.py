@@ -54,9 +54,23 @@ def test_of_equally_sure_names_the_more_exact_comes_first():
     assert unsure.objects[0].label == "light or lamp"
 
 
-@pytest.mark.parametrize("measures", [FLAT, PHOTO | {"flat": 0.55}])
-def test_things_are_named_in_photos_only(measures):
-    assert found(objects=[("envelope", 0.9, False)], measures=measures).objects == ()
+@pytest.mark.parametrize(("measures", "probability"), [
+    (FLAT, 0.99), (PHOTO | {"flat": 0.55}, 0.79), (FLAT | {"flat": 0.7}, 0.79)])
+def test_things_are_named_in_photos_only(measures, probability):
+    assert found(objects=[("envelope", probability, False)], measures=measures).objects == ()
+
+
+@pytest.mark.parametrize("flat", [0.55, 0.62])
+def test_what_may_be_a_photo_is_one_of_what_is_very_likely_on_it(flat):
+    seen = [("wild cat", 0.94, True), ("cheetah", 0.91, False), ("leopard", 0.79, False)]
+    findings = found(objects=seen, measures=PHOTO | {"flat": flat})
+    assert findings.alt_text() == "Picture, very likely of a cheetah, mostly green and brown."
+    assert findings.kind is None and "leopard" not in findings.as_text()
+
+
+def test_a_photographed_page_is_a_document_and_nothing_else():
+    page = text_lines(*["a line of a photographed letter that goes on and on"] * 19)
+    assert found(objects=[("menu", 0.95, False)], lines=page, size=(600, 849)).objects == ()
 
 
 @pytest.mark.parametrize(("measures", "lines", "size", "kind"), [
@@ -108,7 +122,7 @@ def test_people_are_told_in_their_language_and_a_model_in_english():
         assert lower <= own, answer
         assert answer(shouted).upper() == answer().upper()
     assert found().as_markdown(shouted) == found().plain_text(shouted) \
-        == "NO TEXT WAS FOUND IN THIS PICTURE."
+        == found().plain_text().upper()
     assert found().alt_text(shouted).startswith("PHOTO, MOSTLY GREEN AND BROWN; WHAT IT SHOWS")
 
 
@@ -130,7 +144,9 @@ def test_it_says_what_it_does_not_know():
 
 
 def test_a_picture_without_text_has_none_to_read():
-    assert found().plain_text() == found().as_markdown() == "No text was found in this picture."
+    assert found().plain_text() == found().as_markdown()
+    assert found().plain_text().startswith("No text was found in this picture. ")
+    assert "no other writing" in found().plain_text()
 
 
 def test_text_that_was_turned_or_left_out_is_mentioned():

@@ -109,6 +109,8 @@ def test_nothing_that_stood_on_the_picture_acts_as_markdown():
     # And it is shown as it stood there.
     for text in ("![x](http://evil.example/?q=1)", "1. not a list", "# not a heading", "&amp;amp;"):
         assert text in html
+    # Nor is it mathematics, which some begin with these.
+    assert not any(sign in markdown for sign in ("\\[", "\\("))
 
 
 boxes = st.builds(
