@@ -24,7 +24,7 @@ from components.safe_markdown import legible
 from llm.catalog import ModelSpec
 from llm.checks import Check
 from llm.errors import ImportRefusedError, UnknownModelError
-from llm.evaluation import HOSTED_PARALLEL, LOCAL_PARALLEL, make_plan
+from llm.evaluation import HOSTED_PARALLEL, LOCAL_PARALLEL, make_plan, unsent_settings
 from llm.evaluation_runs import MAX_ROWS
 from llm.journal import Plan
 from llm.keys import needs_key
@@ -237,6 +237,8 @@ def offer_start(plan: Plan) -> None:
         return
     found = _estimate(plan)
     _show_estimate(found)
+    for note in unsent_settings(plan, find_model):
+        st.caption(plain(say(note)))
     options = choose_limits()
     missing = [model.label for model in found.models if _lacks_key(find_model(model.model_id))]
     if missing:

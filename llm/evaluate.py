@@ -29,8 +29,8 @@ from typing import Any, TextIO
 
 from pydantic import ValidationError
 
-from llm.errors import ParleyError, StorageError
-from llm.evaluation import Evaluation, make_plan
+from llm.errors import ImportRefusedError, ParleyError, StorageError
+from llm.evaluation import Evaluation, make_plan, unsent_settings
 from llm.journal import Plan, read_folder
 from llm.lanes import Progress, State
 from llm.prompt_sets import list_shipped, load_prompt_set
@@ -110,6 +110,10 @@ def _prepare(options: argparse.Namespace) -> Evaluation | None:
     if before:
         plan = before.plan
     assert plan is not None
+    if options.fail_under is not None and not any(prompt.checks for prompt in plan.prompts):
+        raise ImportRefusedError("--fail-under needs a prompt with a check, and there is none.")
+    for note in unsent_settings(plan):
+        print(note, file=sys.stderr)
     _print_estimate(plan, done=len(before.rows) if before else 0)
     if options.estimate:
         return None
@@ -142,7 +146,7 @@ def _print_estimate(plan: Plan, *, done: int) -> None:
     print(f"{found.calls} calls in all" + (f", {done} of them done" if done else ""))
     for model in found.models:
         role = " (judge)" if model.is_judge else ""
-        usd = "no price is known" if model.usd is None else f"about ${model.usd:.2f} at most"
+        usd = "no price is known" if model.usd is None else f"{_usd(model.usd)} at most"
         usd = "runs on this machine" if model.usd == 0 and not model.source else usd
         source = f", {model.source}" if model.source else ""
         print(f"  {model.label}{role}: {model.calls} calls, about {model.input_tokens:,} tokens in "
@@ -182,12 +186,16 @@ def _print_progress(progress: Progress, to: TextIO, in_place: bool) -> None:
              + (f", {lane.failed} failed" if lane.failed else "") for lane in progress.lanes]
     line = f"{progress.done}/{progress.total} {progress.state}: " + "; ".join(parts)
     if progress.usd:
-        line += f"; ${progress.usd:.4f}"
+        line += f"; {_usd(progress.usd)}"
     if progress.seconds_left:
         line += f"; about {_duration(progress.seconds_left)} left"
     # In a terminal the line is drawn over itself, and the rest of the last one wiped.
     to.write(f"\r{line}\x1b[K" if in_place else f"{line}\n")
     to.flush()
+
+
+def _usd(usd: float) -> str:
+    return f"about ${usd:,.2f}" if usd >= 0.005 else "less than a cent"
 
 
 def _duration(seconds: float) -> str:
@@ -204,7 +212,7 @@ def _conclude(progress: Progress, results: Results, folder: Path, fail_under: fl
             f"{summary.quality.high:.0%})")
         seconds = "" if summary.total_seconds is None else (
             f", {summary.total_seconds.value:.2f} s a reply")
-        usd = f", ${summary.usd_in_all:.4f}" if summary.usd_in_all else ""
+        usd = f", {_usd(summary.usd_in_all)}" if summary.usd_in_all else ""
         failed = f", {summary.failed} failed" if summary.failed else ""
         print(f"{summary.name}: {summary.rows} rows{failed}{quality}{seconds}{usd}")
     print(f"Results: {folder}")

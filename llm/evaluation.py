@@ -74,6 +74,17 @@ def make_plan(prompt_set: PromptSet, models: Sequence[str], *, runs: int = 1, sy
                 settings=tuple(map(dict, settings)), judge=judge)
 
 
+def unsent_settings(plan: Plan, find: Callable[[str], ModelSpec] = get_model) -> list[Wording]:
+    """Which of the plan's settings a model does not take, a sentence for each such model."""
+    names = sorted({name for settings in plan.settings for name in settings})
+    found = []
+    for spec in map(find, plan.models):
+        if unsent := [name for name in names if not spec.supports(name)]:
+            found.append(Wording("{model} takes no {settings}: it is not sent, and the model's "
+                                 "own is used.", model=spec.label, settings=", ".join(unsent)))
+    return found
+
+
 class Evaluation:
     """A plan being run. May be used from any thread."""
 

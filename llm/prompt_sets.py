@@ -244,12 +244,14 @@ def _jsonl_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
-    header_line = text.partition("\n")[0]
+    header_line = text.lstrip().partition("\n")[0]
     # Spreadsheets write the separator of the country they run in.
     separator = max(",;\t", key=header_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(filter(any, reader), [])]
+        if not header:
+            return
         _check_header(header)
         for row in reader:
             where = Wording("Row {number}", number=reader.line_num)
@@ -270,7 +272,7 @@ def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
 
 
 def _check_header(header: Sequence[str]) -> None:
-    if not header or len(header) > MAX_COLUMNS:
+    if len(header) > MAX_COLUMNS:
         raise ImportRefusedError("The header must have 1 to {most} columns.",
                                  most=MAX_COLUMNS)
     if len(set(header)) < len(header) or not all(header):

@@ -544,6 +544,24 @@ def test_an_estimate_alone_begins_nothing(use, tmp_path, capsys, priced):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_setting_that_a_model_does_not_take_is_said_before_anything_is_sent(capsys, tmp_path):
+    arguments = ["translation", "--models", "smollm2-135m", "gpt-6-luna", "--temperature", "0",
+                 "--max-tokens", "20", "--out", str(tmp_path / "out"), "--estimate"]
+    assert evaluate.main(arguments) == 0
+    told = capsys.readouterr().err
+    assert "GPT-6 Luna takes no temperature: it is not sent" in told and "SmolLM2" not in told
+
+
+def test_a_bar_for_the_score_needs_something_to_score_by(use, tmp_path, capsys):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("Hi")
+    use("http://127.0.0.1:9/v1")
+    arguments = [str(prompts), "--models", "a", "--out", str(tmp_path / "out")]
+    assert evaluate.main([*arguments, "--fail-under", "0.5"]) == 2
+    assert "needs a prompt with a check" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("model", "arguments", "code"), [
     ("length", [], 0), ("length", ["--fail-under", "0.5"], 1), ("400-context-openai", [], 1),
     ("401", [], 3),

@@ -65,6 +65,12 @@ def test_columns_fill_the_prompt_and_the_system_instruction():
     assert (two.prompt, two.system) == ("What, Rome\nagain?", "")
 
 
+def test_empty_lines_above_the_header_are_passed_over_and_still_counted():
+    assert prompts("\r\n\r\nprompt;city\r\nWhere is {city}?;Paris\r\n") == ["Where is Paris?"]
+    with pytest.raises(ImportRefusedError, match="Row 4: it has 2 cells"):
+        read("\n\nprompt\nHello, you\n")
+
+
 def test_one_template_serves_all_rows():
     assert prompts("city\nParis\nRome\n", template="Where is {city}?") == [
         "Where is Paris?", "Where is Rome?"]
@@ -105,7 +111,8 @@ def test_expected_answers_references_and_checks_become_checks():
 
 
 @pytest.mark.parametrize(("text", "form", "said"), [
-    ("", "text", "no prompts"), ("\n \n", "text", "no prompts"), ("", "csv", "header"),
+    ("", "text", "no prompts"), ("\n \n", "text", "no prompts"), ("", "csv", "no prompts"),
+    ("\n\n", "csv", "no prompts"), ("", "jsonl", "no prompts"),
     ("prompt\n", "csv", "no prompts"), ("prompt,prompt\na,b", "csv", "a name of its own"),
     ("prompt,\na,b", "csv", "a name of its own"), (",".join("abc") * 60, "csv", "1 to 100 columns"),
     ("prompt\nok\na,b,c\n", "csv", "Row 3: it has 3 cells, the header has 1"),

@@ -137,6 +137,12 @@ def test_only_the_first_prompts_of_a_shipped_set_can_be_run(server, owner):
     assert page.button(key="evaluation-start").label == "Start 5 calls"
 
 
+def test_a_setting_that_a_model_does_not_take_is_said_before_the_start(server, owner):
+    page = type_set(open_page(), models=[GOOD, "gpt-6-luna"])
+    assert "GPT-6 Luna takes no temperature: it is not sent" in words(page)
+    assert "Test-Good takes no" not in words(page)
+
+
 def test_models_times_temperatures_times_runs(server, owner):
     page = type_set(open_page())
     page.multiselect(key="evaluated-temperatures").set_value([0.0, 1.0])
