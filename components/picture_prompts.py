@@ -78,9 +78,12 @@ def mode_of(chat: Transcript, question: Turn) -> Mode | None:
 
 
 def is_alt_text(chat: Transcript, answer: Turn) -> bool:
-    """Whether an answer is an alt text: asked for by the button, or by an edit of what it asked."""
+    """Whether an answer is one picture's alt text: the button asked for it, or an edit did."""
     question = chat.turns[answer.parent_id]
-    return any(mode_of(chat, version) == "alt" for version in chat.siblings(question))
+    pictures = next((turn.pictures for turn in reversed(chat.path_to(question)) if turn.pictures),
+                    [])
+    return len(pictures) == 1 and any(
+        mode_of(chat, version) == "alt" for version in chat.siblings(question))
 
 
 def _ask_for(chat: Transcript, name: str, pictures: Sequence[Picture]) -> None:

@@ -20,7 +20,7 @@ from llm.catalog import ModelSpec
 from llm.errors import PictureError
 from llm.findings import ALT_LIMIT
 from llm.image_tokens import estimate_image_tokens
-from llm.images import MAX_PICTURES, Picture, read_images
+from llm.images import MAX_BYTES, MAX_PICTURES, Picture, read_images
 from llm.wording import Wording
 
 _CHOSEN, _SHOT, _PASTED = "pictures", "camera", "pasted_pictures"
@@ -38,7 +38,8 @@ def take_pictures() -> list[Picture]:
     st.file_uploader(
         _("Pictures: choose or drop up to {count} here, or paste them into the message's box")
         # Of any name: what a file is, its bytes say, and what is wrong with it we say ourselves.
-        .format(count=MAX_PICTURES), accept_multiple_files=True, key=_CHOSEN)
+        .format(count=MAX_PICTURES), accept_multiple_files=True, key=_CHOSEN,
+        max_upload_size=MAX_BYTES // 1024 // 1024)
     if st.toggle(_("Use the camera"), key="use-camera"):
         st.camera_input(_("Take a photo"), key=_SHOT)
     if st.session_state.get(_PASTED):

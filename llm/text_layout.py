@@ -264,7 +264,7 @@ def _markdown_table(block: Block) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Not "[", which means nothing without its twin: "\\[" is mathematics in some Markdown.
+    # Not "[", which means nothing without its twin: "\[" is mathematics in some Markdown.
     return re.sub(r"([\\`*_\]<>|~$&!])", r"\\\1", text)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_accessibility import serious_violations
+from tests.browser.test_accessibility import serious_violations, tab_to
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 from tests.checkpoints import write_vision_checkpoint
 from tests.pictures import TABLE, shapes, table_page, text_page
@@ -89,6 +89,27 @@ def test_the_alt_text_is_ready_to_copy_as_html(page: Page, app_url: str):
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith('<img src="" alt="') and "&quot;all&quot;" in copied
     assert "&amp; night" in copied
+
+
+def test_what_a_button_asks_is_changed_and_sent_without_a_mouse(page: Page, app_url: str):
+    open_stage(page, app_url, "A picture")
+    paste(page, shapes())
+    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    expect(page.get_by_text("Picture 1: no tokens")).to_be_visible()
+    tab_to(page, page.locator("summary", has_text="Change what these buttons ask"))
+    page.keyboard.press("Enter")
+    box = page.get_by_label("What “Alt text” asks")
+    expect(box).to_be_visible()
+    tab_to(page, box)
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("One line, please.")
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("button", name="Ask as at first")).to_be_visible()
+    assert serious_violations(page) == []
+    tab_to(page, page.get_by_role("button", name="Alt text", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("characters; screen readers")).to_be_visible()
+    expect(page.get_by_test_id("stChatMessage").first).to_contain_text("One line, please.")
 
 
 def test_a_model_that_cannot_see_answers_from_findings_that_all_can_see(page: Page, app_url: str):

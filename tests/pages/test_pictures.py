@@ -9,6 +9,7 @@ from llm.prompts import BLIND_SYSTEM, IMAGE_TASKS, PICTURE_SYSTEMS
 from tests.app import ROOT
 from tests.pages.test_kept import click, words
 from tests.pages.test_stages import ask, button, picture_bytes
+from tests.pictures import encoded, halves
 from tests.servers.fixed_rate import FixedRateServer
 
 HTML_OFFERED = "characters; screen readers say up to"
@@ -112,6 +113,14 @@ def test_the_html_is_offered_for_an_alt_text_whatever_it_was_asked_in(eyes):
 def test_no_html_is_offered_for_anything_else(eyes):
     page = click(visit(), "Describe it")
     ask(page, "Is it red?")
+    assert "A red square." in words(page) and HTML_OFFERED not in words(page)
+
+
+def test_no_html_is_offered_for_two_pictures_at_once(eyes):
+    page = visit(picture=False)
+    page.file_uploader(key="pictures").set_value(
+        [("a.png", encoded(halves()), "image/png"), ("b.png", picture_bytes(), "image/png")]).run()
+    click(page, "Alt text")
     assert "A red square." in words(page) and HTML_OFFERED not in words(page)
 
 
