@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components.language import _
 from components.memory_lab import Memory, before_question
-from llm.context import Part, context_parts, will_cut
+from llm.context import Cut, Part, context_parts, will_cut
 from llm.memory import View, to_message, turns_to_summarise, was_said
 from llm.tokens import TokenCount
 from llm.transcript import Turn
@@ -35,12 +35,22 @@ def show_context(place: DeltaGenerator, memory: Memory, path: Sequence[Turn]) ->
     """
     turns, question = before_question(path)
     view = memory.view(turns)
+    cut = will_cut(memory.spec, memory.settings.get("system", ""), memory.strategy, turns,
+                   memory.options, question.content if question else "",
+                   memory.settings.get("max_tokens"), now=view)
     with place.container(gap="xsmall"):
         _draw_bar(_parts(memory, view, turns, question), memory.spec.context_window)
-        if view.unseen:
-            st.caption(_("Not seen by the model any more: {unseen} of {all} messages. They are "
-                         "greyed.").format(unseen=len(view.unseen), all=sum(map(was_said, turns))))
-        _warn(memory, view, turns, question)
+        # Three places, each time: within one run, what stood in one that is not drawn again
+        # would stay, such as a warning that the reply has made void.
+        unseen, due, warning = st.empty(), st.empty(), st.empty()
+    if view.unseen:
+        unseen.caption(_unseen(view, turns, cut))
+    if memory.key == "summary" and (oldest := turns_to_summarise(turns, memory.options)):
+        due.info(_("Before the next answer the model sums up the oldest messages ({count}), and "
+                   "then reads its summary in their place.").format(count=len(oldest)),
+                 icon=":material/summarize:")
+    if said := _warning(view, cut):
+        warning.warning(said, icon=":material/content_cut:")
 
 
 def _parts(memory: Memory, view: View, turns: Sequence[Turn], question: Turn | None) -> list[Part]:
@@ -86,32 +96,32 @@ def _number(count: TokenCount) -> str:
     return f"{'' if count.measured else '≈'}{count.tokens:,}"
 
 
-def _warn(memory: Memory, view: View, turns: Sequence[Turn], question: Turn | None) -> None:
-    cut = will_cut(memory.spec, memory.settings.get("system", ""), memory.strategy, turns,
-                   memory.options, question.content if question else "",
-                   memory.settings.get("max_tokens"), now=view)
-    if memory.key == "summary" and (due := turns_to_summarise(turns, memory.options)):
-        st.info(_("Before the next answer the model sums up the oldest messages ({count}), and "
-                  "then reads its summary in their place.").format(count=len(due)),
-                icon=":material/summarize:")
+def _unseen(view: View, turns: Sequence[Turn], cut: Cut | None) -> str:
+    said = _("Not seen by the model any more: {unseen} of {all} messages. They are "
+             "greyed.").format(unseen=len(view.unseen), all=sum(map(was_said, turns)))
+    if cut is None or not cut.turn_ids or cut.tokens_over:
+        return said
+    # Said loudly once, before the first is cut. From then on it is what this memory does.
+    return f"{said} " + _("After the next exchange, more of them: {count}.").format(
+        count=len(cut.turn_ids))
+
+
+def _warning(view: View, cut: Cut | None) -> str:
+    """What is to be said loudly before it happens; "" if nothing is."""
     if cut is None:
-        return
+        return ""
     if cut.at_once:
-        st.warning(_("The next request is {tokens} tokens too long for the context window, with "
-                     "the room for the reply. Nothing is left out here, so it may be refused, or "
-                     "the reply cut short. Choose a memory that sends less, lower Max tokens, or "
-                     "begin a new conversation.").format(tokens=f"≈{cut.tokens_over:,}"),
-                   icon=":material/content_cut:")
-    elif cut.tokens_over:
-        st.warning(_("After the next exchange the conversation will be too long for the context "
-                     "window, by {tokens} tokens if it is like the last. Choose a memory that "
-                     "sends less, or begin a new conversation.").format(
-                         tokens=f"≈{cut.tokens_over:,}"), icon=":material/content_cut:")
-    elif view.unseen:
-        # Said loudly once, before the first is cut. From then on it is what this memory does.
-        st.caption(_("After the next exchange, more of them: {count}.").format(
-            count=len(cut.turn_ids)))
-    else:
-        st.warning(_("After the next exchange the model will no longer see the oldest messages "
-                     "that it sees now: {count} of them, if the exchange is like the last.").format(
-                         count=len(cut.turn_ids)), icon=":material/content_cut:")
+        return _("The next request is {tokens} tokens too long for the context window, with "
+                 "the room for the reply. Nothing is left out here, so it may be refused, or "
+                 "the reply cut short. Choose a memory that sends less, lower Max tokens, or "
+                 "begin a new conversation.").format(tokens=f"≈{cut.tokens_over:,}")
+    if cut.tokens_over:
+        return _("After the next exchange the conversation will be too long for the context "
+                 "window, by {tokens} tokens if it is like the last. Choose a memory that "
+                 "sends less, or begin a new conversation.").format(
+                     tokens=f"≈{cut.tokens_over:,}")
+    if view.unseen:
+        return ""  # Said once, before the first is cut; see `_unseen`.
+    return _("After the next exchange the model will no longer see the oldest messages "
+             "that it sees now: {count} of them, if the exchange is like the last.").format(
+                 count=len(cut.turn_ids))

@@ -87,7 +87,8 @@ def _show_chart(rows: Sequence[TurnTokens], unit: str, *, in_dollars: bool) -> N
         x=alt.X("message:Q", title=_("Question number"), axis=alt.Axis(tickMinStep=1)),
         y=alt.Y("amount:Q", title=unit),
         color=alt.Color("memory:N", title=None, sort=None,
-                        legend=alt.Legend(orient="top", labelLimit=400)),
+                        # In two columns, which a telephone has room for.
+                        legend=alt.Legend(orient="top", columns=2, labelLimit=400)),
         # Told apart without colours too.
         strokeDash=alt.StrokeDash("memory:N", title=None, sort=None))
     ends = ", ".join(f"{_(STRATEGIES[key].label)}: {_amount([line[-1]], in_dollars=in_dollars)}"

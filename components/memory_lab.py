@@ -191,7 +191,7 @@ def ask_under_each(memory: Memory, chat: Transcript) -> None:
     with drawer:
         st.caption(_("Each memory gets this conversation and the question. The answers stay here, "
                      "outside of the conversation."))
-        with st.form("memory-question", border=False):
+        with st.form("memory-ask", border=False):
             question = st.text_input(_("Question"), _("What is my name?"), key="memory-question",
                                      max_chars=MAX_CHARACTERS)
             pressed = st.form_submit_button(

@@ -129,6 +129,16 @@ def test_a_window_that_fills_is_told_before_it_is_full_and_nothing_is_left_out(s
     assert len(texts(server)) == 5
 
 
+def test_a_warning_that_a_short_reply_has_made_void_does_not_stay(server, tmp_path):
+    catalog = tmp_path / "models.toml"
+    catalog.write_text(catalog.read_text().replace("open = false",
+                                                   "open = false\ncontext_window = 115"))
+    page = open_lab()
+    page.number_input(key=f"max_tokens-{SCRIPTED}").set_value(60).run()
+    ask(page, "Hi")
+    assert not page.warning
+
+
 def test_the_window_is_shown_in_its_parts_and_estimates_are_marked(server):
     page = open_lab()
     page.text_area(key="system").set_value("Be kind.").run()
@@ -277,22 +287,81 @@ def test_under_a_budget_too_small_for_the_message_that_told_it_the_grey_mark_is_
     assert greyed(page)[:2] == [0, 1] and 5 not in greyed(page)
 
 
+TOLD = ["My name is Maria.", "Your name is Maria.",
+        "What is the capital of France?", "The capital of France is Paris."]
+"""A model this small repeats a common name, and makes others of Ada after some words."""
+
+
+@pytest.fixture
+def told() -> Transcript:
+    return say(Transcript(stage="memory"), *TOLD)
+
+
 @pytest.mark.model
 @pytest.mark.timeout(300)
-def test_one_click_shows_which_memories_know_the_name(built_in):
-    # A model this small repeats a common name, and makes others of Ada after some words.
-    told = ["My name is Maria.", "Your name is Maria.",
-            "What is the capital of France?", "The capital of France is Paris."]
-    page = open_lab("budget", model=built_in, budget=34,
-                    chat=say(Transcript(stage="memory"), *told))
+def test_of_the_last_messages_the_name_falls_out_and_its_message_is_greyed(built_in, told):
+    page = open_lab("last", model=built_in, chat=told, last=2)
+    assert greyed(page) == [0, 1]
+    ask(page, "What is my name?")
+    assert "Maria" not in answer(page)
+    choose(page, "last", last=6)
+    button_of_last(page, "Try again").click().run()
+    assert "Maria" in answer(page)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_the_model_sums_up_what_was_said_and_knows_the_name_from_its_summary(built_in, told):
+    say(told, "Name one colour.", "Blue.")
+    page = open_lab("summary", model=built_in, chat=told, last=2)
+    ask(page, "What is my name?")
+    summary = told.path()[3].summary
+    assert summary and "Maria" in summary
+    assert "The summary that the model reads" in words(page) and greyed(page) == [0, 1, 2, 3]
+    system, *rest = told.last.reply.messages
+    assert system.text.endswith(summary)
+    assert [message.text for message in rest] == ["Name one colour.", "Blue.", "What is my name?"]
+    assert "Maria" in answer(page)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_a_langgraph_thread_knows_the_name_of_the_branch_that_is_shown(built_in):
+    chat = say(Transcript(stage="memory"), "My name is Maria.", "Your name is Maria.")
+    chat.branch(chat.path()[0], "My name is Peter.")
+    page = open_lab("langgraph", model=built_in, chat=say(chat, "Your name is Peter."))
+    ask(page, "What is my name?")
+    assert "Peter" in answer(page)
+    button(page, "Earlier version").click().run()
+    ask(page, "What is my name?")
+    assert "Maria" in answer(page) and "Peter" not in answer(page)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_one_click_shows_which_memories_know_the_name(built_in, told):
+    page = open_lab("budget", model=built_in, budget=34, chat=told)
+    assert ask_under_each(page) == {"nothing": False, "everything": True, "last": True,
+                                    "budget": False, "summary": True, "langgraph": True}
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_one_click_has_the_model_sum_up_where_a_summary_is_due(built_in, told):
+    page = open_lab("summary", model=built_in, chat=say(told, "Name one colour.", "Blue."), last=2)
+    assert ask_under_each(page) == {"nothing": False, "everything": True, "last": False,
+                                    "budget": True, "summary": True, "langgraph": True}
+    assert "Saw 2 of 6 messages, and a summary" in words(page)
+
+
+def ask_under_each(page: AppTest) -> dict[str, bool]:
+    """Ask "What is my name?" under each memory: whether its answer is Maria, by strategy."""
     open_drawer(page, "memory-lab")
+    assert page.text_input(key="memory-question").value == "What is my name?"
     button(page, "Ask under each memory: 6 requests").click().run()
     assert not page.exception
     _chat_id, answers = page.session_state["memory_answers"]
-    assert page.text_input(key="memory-question").value == "What is my name?"
-    knows = {answer.memory.key: "Maria" in answer.reply.text for answer in answers}
-    assert knows == {"nothing": False, "everything": True, "last": True, "budget": False,
-                     "summary": True, "langgraph": True}
+    return {answer.memory.key: "Maria" in answer.reply.text for answer in answers}
 
 
 def button_of_last(page: AppTest, label: str):
