@@ -11,9 +11,12 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
+from llm import build_chat_chain, create_chat_model, get_model, start_reply, weights
 from llm.catalog import ModelSpec
+from llm.child import Child
+from llm.local_engines import LOCAL_ENGINES, engine_for
 from llm.memory import STRATEGIES, Options, to_message
-from llm.providers import key_variable
+from llm.providers import bind_settings, key_variable
 from llm.replies import Ending, Reply
 from llm.transcript import Transcript
 from llm.transcript_notebook import to_notebook
@@ -96,6 +99,43 @@ def test_it_runs_in_a_process_that_has_nothing_of_parley():
         assert run.stdout == "Answer 1.\nAnswer 2.\nAnswer 3.\n", run.stderr
         assert sent([request.json for request in server.requests]) == \
             sent_in_parley(conversation("here"))
+
+
+@contextmanager
+def server_of_ones_own(spec: ModelSpec, folder: Path):
+    """The model on llama.cpp as somebody would start it by hand: no key. Yields its address."""
+    kind = LOCAL_ENGINES[spec.engine]
+    order = kind.order(spec, weights.find(spec))
+    del order["memory"]
+    child = Child(kind.module, order | {"name": spec.model, "api_key": "none", "port": 0},
+                  log=folder / "server.log")
+    try:
+        yield f"http://127.0.0.1:{child.next_event(60)['port']}/v1"
+    finally:
+        child.end()
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_the_built_in_model_says_again_word_for_word_what_it_said(tmp_path):
+    spec = get_model("smollm2-135m")
+    settings = {"temperature": 0.0, "max_tokens": 40}
+    chain = build_chat_chain(bind_settings(create_chat_model(spec), spec, settings))
+    chat = Transcript()
+    for question, strategy in {"My name is Maria.": "everything", "What is my name?": "everything",
+                               "Who am I?": "nothing"}.items():
+        view = STRATEGIES[strategy].see(chat.path(), Options())
+        asked = chat.append("human", question)
+        chat.append("ai", reply=start_reply(chain, {
+            "system": "Be brief.", "history": view.messages, "message": [to_message(asked)],
+        }, spec, settings=settings).wait(120))
+    engine_for(spec).stop()
+    with server_of_ones_own(spec, tmp_path) as url:
+        code = code_of(to_notebook(chat, {spec.id: spec}))
+        run = subprocess.run([sys.executable, "-I", "-c", code],
+                             env=clean_environment(LOCAL_MODEL_URL=url), capture_output=True,
+                             text=True, timeout=200, cwd="/")
+    assert run.stdout == "".join(f"{turn.text}\n" for turn in chat if turn.reply), run.stderr
 
 
 def test_a_local_model_is_asked_again_at_the_address_from_the_environment():
