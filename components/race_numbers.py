@@ -40,7 +40,7 @@ _ENDINGS = {
     Ending.FAILED: "failed",
 }
 
-_SETTING_NAMES = {"system": "System prompt", "temperature": "Temperature", "top_p": "Top p",
+SETTING_NAMES = {"system": "System prompt", "temperature": "Temperature", "top_p": "Top p",
                   "max_tokens": "Max tokens", "seed": "Seed"}
 
 
@@ -152,9 +152,9 @@ def show_parity(race: Race) -> None:
     """Draw what became of each setting on each side: as asked, changed, or left out."""
     panes = [pane for pane in race.panes if pane.reply is not None]
     with st.expander(_("Parity: were all asked the same?"), icon=":material/balance:"):
-        names = [name for name in _SETTING_NAMES
+        names = [name for name in SETTING_NAMES
                  if any(pane.reply.settings.get(name) not in (None, "") for pane in panes)]
-        rows = {_(_SETTING_NAMES[name]): [what_became_of(name, pane) for pane in panes]
+        rows = {_(SETTING_NAMES[name]): [what_became_of(name, pane) for pane in panes]
                 for name in names}
         st.table(table(rows, [heading(pane) for pane in panes]))
         st.caption(_("“Sent” is what went over the wire. No service says whether it kept to it; "

@@ -18,7 +18,7 @@ from components.keys import enter_keys, key_for
 from components.language import _
 from components.model_card import show_model_card
 from components.picker import option_label
-from components.race_numbers import plain
+from components.race_numbers import SETTING_NAMES, plain
 from components.text import show_text
 from llm.catalog import ModelSpec
 from llm.keys import needs_key
@@ -189,7 +189,7 @@ def _take_settings(link: Mapping[str, Sequence[str]]) -> Iterator[str]:
             st.session_state[f"{name}-shared"] = value
         else:
             yield _("The link's {name} is not a number from {low} to {high}, and is left out."
-                    ).format(name=name, low=low, high=f"{high:,}")
+                    ).format(name=_(SETTING_NAMES[name]), low=low, high=f"{high:,}")
 
 
 def _contender(written: str, specs: Mapping[str, ModelSpec]) -> Contender | None:

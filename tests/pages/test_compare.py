@@ -308,10 +308,10 @@ def test_a_link_sets_everything_up_and_sends_nothing_by_itself(servers):
 
 
 @pytest.mark.parametrize(("link", "said"), [
-    ({"temperature": "nan"}, "temperature is not a number from 0 to 2"),
-    ({"temperature": "1e9"}, "temperature is not a number from 0 to 2"),
-    ({"max_tokens": "-1"}, "max_tokens is not a number from 1 to 128,000"),
-    ({"seed": "x"}, "seed is not a number"), ({"blind": "maybe"}, None),
+    ({"temperature": "nan"}, "Temperature is not a number from 0 to 2"),
+    ({"temperature": "1e9"}, "Temperature is not a number from 0 to 2"),
+    ({"max_tokens": "-1"}, "Max tokens is not a number from 1 to 128,000"),
+    ({"seed": "x"}, "Seed is not a number"), ({"blind": "maybe"}, None),
     ({"prompt": "x" * 100_000}, "longer than 2,000 characters"),
     ({"system": "x" * 100_000}, "longer than 2,000 characters"),
     ({"system": "Be rude."}, "brings a system prompt of its own"),
