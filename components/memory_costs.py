@@ -93,7 +93,7 @@ def _show_chart(rows: Sequence[TurnTokens], unit: str, *, in_dollars: bool) -> N
         strokeDash=alt.StrokeDash("memory:N", title=None, sort=None))
     ends = ", ".join(f"{_(STRATEGIES[key].label)}: {_amount([line[-1]], in_dollars=in_dollars)}"
                      for key, line in lines.items())
-    st.altair_chart(chart, height=280, alt=_(
+    st.altair_chart(chart, height=320, alt=_(
         "{unit} with each question under each memory. The last: {ends}. The table below has the "
         "numbers.").format(unit=unit, ends=ends))
 

@@ -331,7 +331,8 @@ def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None
 def _pause_after_error(error: BaseException, attempt: int, patience: Patience) -> float | None:
     # Silence has been waited for long enough, and a wrong certificate stays wrong.
     if not isinstance(error, httpx2.TransportError) or isinstance(
-            error, httpx2.ReadTimeout | httpx2.UnsupportedProtocol | httpx2.ProxyError):
+            error, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.UnsupportedProtocol
+            | httpx2.ProxyError):
         return None
     if isinstance(error, httpx2.ConnectError) and _is_about_tls(error):
         return None

@@ -4,6 +4,7 @@ Both kinds of chat model, through `start_reply`, against a server that misbehave
 """
 
 import re
+import socket
 
 import httpx2
 import pytest
@@ -128,6 +129,16 @@ def test_what_is_no_failure_ends_as_what_it_is(server, provider, fault):
     reply = _ask(_spec(provider, server.base_url, fault))
     assert (reply.ending, reply.error, reply.text) == (ending, None, text)
     assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_server_that_stops_reading_is_waited_for_once(provider, monkeypatch):
+    monkeypatch.setattr(connections, "PATIENCE", Patience(silence=0.5, pause=0.01))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        spec = _spec(provider, f"http://127.0.0.1:{deaf.getsockname()[1]}/v1")
+        chain = create_chat_model(spec, api_key=KEY) | StrOutputParser()
+        reply = start_reply(chain, "Hello " * 3_000_000, spec).wait(60)
+    assert (reply.error_type, len(reply.exchanges)) == ("ServiceTimeoutError", 1)
 
 
 def test_no_fault_of_the_server_is_left_unjudged():
