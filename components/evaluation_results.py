@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from components.language import _
+from components.language import _, say
 from components.owner import current_owner
 from components.race_numbers import COLOURS, plain, table
 from components.safe_markdown import legible
@@ -282,7 +282,7 @@ def _show_answers(results: Results, number: int) -> None:
             said = [results.plan.name_of(row.contender), _("run {n}").format(n=row.run), passed]
             st.caption(plain(" · ".join(filter(None, [*said, *found]))))
             if row.error:
-                st.error(plain(row.error))
+                st.error(plain(say(row.error)))
             if row.answer:
                 show_text(row.answer)
 

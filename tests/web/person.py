@@ -163,7 +163,8 @@ class Person:
         for element in self._elements.values():
             if element.WhichOneof("type") == kind:
                 found = getattr(element, kind)
-                if not takes or takes in found.type:
+                # An uploader that names no types takes any.
+                if not takes or not found.type or takes in found.type:
                     return found
         raise PageFailed(f"{self.tag} finds no {kind} on the page {self.page!r}: {self.words}")
 
