@@ -44,7 +44,8 @@ TEXTS = {
 }
 
 NAMES = ("../../x.png", "C:\\x.png", "x" * 300 + ".png", "😀.png", "\u202egnp.exe.png",
-         "<b>.png", "a.png\n.png", ".png", "COM1.png", "%2e%2e%2fx.png", "../../x", "C:\\x", "x.exe")
+         "<b>.png", "a.png\n.png", ".png", "COM1.png", "%2e%2e%2fx.png", "../../x",
+         "C:\\x", "x.exe")
 
 
 class ByQuestion(recording.Answer):
