@@ -45,9 +45,8 @@ REOPENING_SECONDS = 30
 SAVING_SECONDS = 10
 """How long to wait until a reply that has ended is saved, or is known not to be."""
 
-SETTINGS, NOTHING = "settings", "keep nothing"
-LAST_SHOWN = "last shown"
-"""Kinds of records, and a key of the first. A record of LAST_SHOWN is by its stage."""
+SETTINGS, NOTHING, LAST_SHOWN = "settings", "keep nothing", "last shown"
+"""Kinds of records, and in the middle a key of the first. LAST_SHOWN has one for each stage."""
 
 # (owner, conversation's id, turn's id) -> an answer that some session of this process waits
 # for or has: who reloads the page in mid-reply finds it again. Held by its reply's run.
@@ -89,7 +88,7 @@ def when_ended(chat: Transcript, turn: Turn) -> Callable[[Reply], Awaitable[None
     The page may be gone by then.
     """
     await_answer(chat, turn)
-    save = saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))
+    save = saving(chat, _saves(chat, turn))
 
     def on_end(reply: Reply) -> Awaitable[None]:
         turn.reply = reply
@@ -106,7 +105,14 @@ def await_answer(chat: Transcript, turn: Turn) -> None:
 def keep(chat: Transcript, turn: Turn) -> None:
     """Save a finished turn, or what has changed in it. One whose reply runs is saved later."""
     if turn.reply is None or not turn.reply.is_running:
-        saving(chat, lambda kept, owner: kept.save_turn(owner, chat, turn))()
+        saving(chat, _saves(chat, turn))()
+
+
+def _saves(chat: Transcript, turn: Turn) -> Callable[[Store, str], None]:
+    # What was kept and is not there now was deleted for good, elsewhere: it stays so.
+    failed = session.keeping().problems.get(chat.id)
+    begins = turn.parent_id is None or not isinstance(failed, UnknownConversationError | None)
+    return lambda kept, owner: kept.save_turn(owner, chat, turn, begins=begins)
 
 
 def keep_shown(chat: Transcript) -> None:
@@ -160,8 +166,7 @@ def saving(chat: Transcript, write: Callable[[Store, str], None]) -> Callable[[]
 
 
 def _keep_pictures(kept: Store, owner: str, chat: Transcript) -> None:
-    """Try again with the pictures that found no room. Raises `QuotaFullError` while one finds
-    none: that the words are kept meanwhile is no reason to stop saying so."""
+    # Try again what found no room, and say so again while it finds none.
     for turn in list(chat.turns.values()):
         if turn.pictures:
             kept.save_turn(owner, chat, turn)

@@ -104,11 +104,13 @@ class Store:
 
     # ── Conversations ────────────────────────────────────────────────────────────────
 
-    def save_turn(self, owner: str, transcript: Transcript, turn: Turn) -> None:
+    def save_turn(self, owner: str, transcript: Transcript, turn: Turn, *,
+                  begins: bool = True) -> None:
         """Keep a finished turn of `transcript`, or what has changed in it (a rating, a summary).
 
         Turns above it that are not kept yet are kept with it: what could not be saved
-        earlier is made up for. Saving again changes nothing.
+        earlier is made up for. Saving again changes nothing. Unless this `begins` one, a
+        conversation that is not there is an `UnknownConversationError`.
 
         Raises `QuotaFullError` when the owner has no room for a picture; the words are
         then kept without it. Raises `StorageError` where the conversation was deleted, in
@@ -118,7 +120,7 @@ class Store:
         if turn.reply is not None and turn.reply.is_running:
             raise ValueError("a turn is kept when its reply has ended")
         with self._write() as db:
-            number, is_deleted = self._conversation_of(db, owner, transcript)
+            number, is_deleted = self._conversation_of(db, owner, transcript, begins=begins)
             fresh = not_kept(db, number, transcript, turn)
             if fresh:
                 lost = self._add_turns(db, owner, number, transcript, fresh)
@@ -310,8 +312,8 @@ class Store:
 
     # ── Within a transaction ─────────────────────────────────────────────────────────
 
-    def _conversation_of(self, db: Connection, owner: str,
-                         transcript: Transcript) -> tuple[int, bool]:
+    def _conversation_of(self, db: Connection, owner: str, transcript: Transcript, *,
+                         begins: bool = True) -> tuple[int, bool]:
         """The number of the transcript's row, made if need be and locked from now on, and
         whether it was deleted."""
         now = time.time()
@@ -325,6 +327,8 @@ class Store:
             .returning(conversations.c.number, conversations.c.turn_count,
                        conversations.c.deleted_at)
         ).one()
+        if count == 0 and not begins:
+            raise _unknown()
         if count == 0:
             search.put(db, [(search.key(number, 0), title)])
         return number, deleted_at is not None

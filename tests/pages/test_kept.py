@@ -122,6 +122,17 @@ def test_what_is_said_where_another_tab_deleted_it_is_said_to_go_with_it(store):
     assert "You said Two." in again and "You said Three." in again
 
 
+def test_what_was_deleted_for_good_in_another_process_is_not_written_again(store):
+    page = visit_and_ask("One.")
+    store.delete_everything(ADA)
+    for question in ("Two.", "Three."):
+        ask(page, question)
+        assert f"You said {question}" in words(page)
+        assert "There is no such conversation here." in words(page) and store.list(ADA) == []
+    ask(click(page, "New conversation"), "Four.")
+    assert [summary.title for summary in store.list(ADA)] == ["Four."]
+
+
 def test_a_picture_is_there_again_with_its_message(store):
     chat = Transcript(stage="chatbot")
     store.save_turn(ADA, chat, chat.append("human", "What is this?", pictures=[picture()]))
@@ -135,7 +146,7 @@ def test_a_picture_is_there_again_with_its_message(store):
 
 def test_a_failed_save_is_said_and_the_chat_goes_on_and_what_was_missed_is_made_up_for(
         store, monkeypatch):
-    def full(*args):
+    def full(*args, **options):
         raise StorageError("The disk is full.")
 
     with monkeypatch.context() as broken:

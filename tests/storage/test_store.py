@@ -224,6 +224,15 @@ def test_a_reply_that_ends_after_its_conversation_was_deleted_does_not_bring_it_
     assert texts(store.load(ME, chat.id)) == ["Hello", "Hi"]
 
 
+def test_what_does_not_begin_a_conversation_is_not_written_where_there_is_none(store):
+    chat = save_all(store, say(Transcript(), "Hello"))
+    store.delete_everything(ME)
+    say(chat, "Hi")
+    with pytest.raises(UnknownConversationError):
+        store.save_turn(ME, chat, chat.last, begins=False)
+    assert count_of_all_rows(store) == 0
+
+
 def test_what_was_deleted_a_day_ago_is_gone_for_good(store, opened, monkeypatch):
     chat = Transcript()
     chat.append("human", "Look", pictures=[PICTURES[0]])
