@@ -11,8 +11,10 @@ from playwright.sync_api import Page, expect
 
 from llm.results import parse_results
 from tests.app import ROOT, clean_environment
-from tests.browser.test_accessibility import open_page
+from tests.browser.test_accessibility import open_page, stands
 from tests.servers.fixed_rate import fixed_rate
+
+expect.set_options(timeout=30_000)
 
 FACTS = ("\ufeffprompt;country;expected\r\nCapital of {country}?;France;Paris\r\n"
          "\"Capital; of {country}?\";Italy;Rome\r\n")
@@ -44,13 +46,15 @@ def test_what_the_command_line_found_is_opened_read_and_taken_away_again(
     open_page(page, app_url, "evaluate")
     page.get_by_role("button", name="Open results").click()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
-    expect(page.get_by_text("4 of 4 finished")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("4 of 4 finished")).to_be_visible()
     summaries = page.get_by_test_id("stTable").filter(has_text="Steadiness")
     expect(summaries.get_by_role("row").filter(has_text="Model a")).to_contain_text("50% (")
     expect(summaries.get_by_role("row").filter(has_text="Model b")).to_contain_text("100% (")
 
+    stands(page)
     page.get_by_text("where models differ").click()
     expect(page.get_by_text("2 of 4 rows.")).to_be_visible()
+    stands(page)
     page.get_by_role("textbox", name="Search").fill("*rome*")
     page.get_by_role("textbox", name="Search").press("Enter")
     expect(page.get_by_text("1 of 4 rows.")).to_be_visible()

@@ -17,6 +17,8 @@ from tests.servers.recording import Request, Server, running
 
 pytestmark = pytest.mark.model
 
+expect.set_options(timeout=30_000)
+
 READER, THERE = "picture-reader", "eyes-by-url"
 
 

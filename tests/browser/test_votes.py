@@ -7,8 +7,15 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from llm.votes import Choice, Vote, export_votes, import_votes
-from tests.browser.test_race import answers, forgive_the_health_check, say
+from tests.browser.test_race import (
+    answers,
+    forgive_the_health_check,
+    say,
+    wait_until_at_rest,
+)
 from tests.servers.gated import gated
+
+expect.set_options(timeout=30_000)
 
 SMALL, LARGE = "smollm2-135m", "gpt-6-luna"
 
@@ -36,8 +43,14 @@ def take_in(page: Page, cast: list[Vote], file: Path) -> None:
 
 
 def choose_kind(page: Page, name: str) -> None:
-    page.get_by_role("combobox", name="Kind of task").click()
-    page.get_by_role("option", name=name, exact=True).click()
+    wait_until_at_rest(page)
+    option = page.get_by_role("option", name=name, exact=True)
+    for _try in range(5):  # A list that is opened while the page moves closes again.
+        page.get_by_role("combobox", name="Kind of task").click()
+        page.wait_for_timeout(500)
+        if option.is_visible():
+            break
+    option.click()
 
 
 def test_the_standings_of_one_kind_of_task_are_those_of_its_votes_alone(
@@ -61,6 +74,7 @@ def test_who_met_whom_is_told_pair_by_pair(page: Page, app_url: str, complaints,
     open_standings(page, app_url, complaints)
     take_in(page, [*votes(9, "left", ""), *votes(4, "right", ""),
                    *votes(3, "right", "", "llama-3.3-70b")], tmp_path / "votes.jsonl")
+    wait_until_at_rest(page)
     page.get_by_text("Pair by pair").click()
     pair = page.get_by_role("row").filter(has_text="SmolLM2 135M against GPT-6 Luna")
     expect(pair).to_contain_text("9 / 4 / 0 / 0")
