@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.drawer import wait_until_at_rest
 from tests.browser.test_accessibility import serious_violations, tab_to
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 from tests.checkpoints import write_vision_checkpoint
@@ -49,8 +51,11 @@ def paste(page: Page, picture: bytes) -> None:
 
 
 def choose_model(page: Page, name: str) -> None:
+    wait_until_at_rest(page)  # a list that opens while the page is drawn is shut again
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=name, exact=False).first.click()
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile(re.escape(name)))
+    wait_until_at_rest(page)
 
 
 def test_a_pasted_picture_is_read_its_findings_shown_and_said_once(page: Page, app_url: str):
