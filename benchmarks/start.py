@@ -83,21 +83,25 @@ def _start_once(browser: Browser) -> tuple[float, float, float, float, float]:
             seen = answer_at_rest(page)
             began = time.time() - (time.perf_counter() - started)
             word = seen.asked + seen.first_word - began
-        memory = [process.memory_info().rss / 1e6
-                  for process in (psutil.Process(app.pid), _engine(app.pid))]
-        return usable, readied.result() - started, word, memory[0], memory[1]
+        return (usable, readied.result() - started, word,
+                _megabytes([psutil.Process(app.pid)]), _megabytes(_engine(app.pid)))
 
 
-def _engine(app: int) -> psutil.Process | None:
-    """The app's child that serves a model, or None while there is none."""
-    return next((child for child in psutil.Process(app).children()
-                 if "llm.llama_server" in child.cmdline()), None)
+def _megabytes(processes: Iterable[psutil.Process]) -> float:
+    return sum(process.memory_info().rss for process in processes) / 1e6
+
+
+def _engine(app: int) -> list[psutil.Process]:
+    """The app's child that serves a model and what that has started; none while there is none."""
+    return [process for child in psutil.Process(app).children()
+            if "llm.llama_server" in child.cmdline()
+            for process in (child, *child.children())]
 
 
 def _is_ready(app: int) -> bool:
     """Whether that child says that its model can be asked."""
-    engine = _engine(app)
-    for connection in engine.net_connections("tcp") if engine else ():
+    for connection in [found for process in _engine(app)
+                       for found in process.net_connections("tcp")]:
         if connection.status == psutil.CONN_LISTEN:
             address = f"http://127.0.0.1:{connection.laddr.port}/health"
             try:
