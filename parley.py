@@ -5,7 +5,7 @@
     python3 parley.py setup          set it up, or bring it up to date, and stop there
     python3 parley.py test           set up what the tests need, and run them
     python3 parley.py build-engine   compile llama.cpp for this very processor: once, minutes.
-                                     Newer ones then read prompts two to three times as fast
+                                     Newer ones then read prompts more than twice as fast
 
 Everything goes into the folder .venv beside this file; deleting that folder undoes it.
 Once set up, the app opens without a network.
