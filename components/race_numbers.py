@@ -41,7 +41,7 @@ _ENDINGS = {
 }
 
 SETTING_NAMES = {"system": "System prompt", "temperature": "Temperature", "top_p": "Top p",
-                  "max_tokens": "Max tokens", "seed": "Seed"}
+                 "max_tokens": "Max tokens", "seed": "Seed"}
 
 
 def show_numbers(race: Race) -> None:
@@ -119,13 +119,14 @@ def _show_chart(panes: Sequence[Pane]) -> None:
               for pane in panes for seconds, tokens in tokens_over_time(pane.reply)]
     if not points:
         return
+    letters = sorted({point["pane"] for point in points})
     chart = alt.Chart(pd.DataFrame(points)).mark_line(interpolate="step-after").encode(
         x=alt.X("seconds:Q", title=_("Seconds since the start"), scale=alt.Scale(zero=True)),
         y=alt.Y("tokens:Q", title=_("Tokens"), scale=alt.Scale(zero=True)),
-        color=alt.Color("pane:N", title=None, legend=alt.Legend(orient="top"),
-                        scale=alt.Scale(domain=list(LETTERS), range=COLOURS)),
+        color=alt.Color("pane:N", title=None, legend=alt.Legend(orient="top"), scale=alt.Scale(
+            domain=letters, range=[COLOURS[LETTERS.index(letter)] for letter in letters])),
         # Told apart without colours too.
-        strokeDash=alt.StrokeDash("pane:N", title=None, scale=alt.Scale(domain=list(LETTERS))))
+        strokeDash=alt.StrokeDash("pane:N", title=None, scale=alt.Scale(domain=letters)))
     ends = ", ".join(f"{heading(pane)}: {human_seconds(pane.reply.total_seconds or 0.0)}"
                      for pane in panes)
     st.altair_chart(chart, height=260,

@@ -114,6 +114,14 @@ def test_numbers_of_both_stand_in_one_table_with_the_local_cost_by_the_hour(serv
     assert "stays on this machine" in table.loc["What you type"].iloc[0]
 
 
+def test_the_chart_over_time_names_those_who_race_and_nobody_else(servers):
+    page = ask(open_page(FAST, SLOW), "Count the words of this")
+    [chart] = page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")
+    encoding = json.loads(chart.proto.spec)["encoding"]
+    assert encoding["color"]["scale"]["domain"] == ["A", "B"]
+    assert encoding["strokeDash"]["scale"]["domain"] == ["A", "B"]
+
+
 def test_two_answers_are_compared_word_by_word(servers):
     page = ask(open_page(FAST, SLOW), "Why?")
     assert "alike · A: 4 words" in words(page)
