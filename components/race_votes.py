@@ -61,7 +61,6 @@ def ask_for_vote(race: Race) -> None:
 def _cast(race: Race, choice: Choice) -> None:
     vote = race.vote(choice, tag=st.session_state.get(_TAG) or "")
     if vote is None:
-        race.verdict = say(race.verdict)  # In the language that it is kept in.
         kept_races.keep(race)
         return
     reason = ""

@@ -122,7 +122,7 @@ class ModelSpec(BaseModel):
     def supports(self, setting: str) -> bool:
         """Whether it takes this setting: a `Setting`, or one of `READERS_OWN`."""
         if setting in READERS_OWN:
-            return self.provider == "reader"
+            return not self.is_language_model
         return setting not in self.unsupported_settings
 
 

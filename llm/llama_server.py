@@ -10,7 +10,6 @@ This module does not know models, weights or the app.
 
 from __future__ import annotations
 
-import http.client
 import os
 import socket
 import subprocess
@@ -22,6 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm.child import die_with_starter
+from llm.endpoint import Endpoint
+from llm.errors import EngineError
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def _serve(order: dict[str, Any], tuning: Tuning, report) -> None:
 def _serve_compiled(order: dict[str, Any], tuning: Tuning, report) -> bool:
     """The same by a program, with the same settings. Whether it ever answered."""
     port = order["port"] or _free_port()
+    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", order["api_key"], order["name"])
     # A file without a name: any user of the machine can list a program's arguments.
     with tempfile.TemporaryFile() as key:
         key.write(order["api_key"].encode())
@@ -117,7 +119,7 @@ def _serve_compiled(order: dict[str, Any], tuning: Tuning, report) -> bool:
         answers = False
         while process.poll() is None and not answers:
             time.sleep(0.02)
-            answers = _answers(port)
+            answers = _answers(endpoint)
     if answers:
         report({"event": "ready", "port": port})
         process.wait()
@@ -129,13 +131,10 @@ def _free_port() -> int:
         return server.getsockname()[1]
 
 
-def _answers(port: int) -> bool:
-    """Whether a server there has loaded its model."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+def _answers(endpoint: Endpoint) -> bool:
+    """Whether the server there has loaded its model."""
     try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except OSError:
+        endpoint.get_json("/health")
+    except EngineError:
         return False
-    finally:
-        connection.close()
+    return True

@@ -21,6 +21,11 @@ def weights() -> Path:
     return home() / "weights"
 
 
+def engines() -> Path:
+    """The folder of the engines that were compiled for this machine."""
+    return home() / "engines"
+
+
 def logs() -> Path:
     """The folder of the local engines' logs."""
     return home() / "logs"

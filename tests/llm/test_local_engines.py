@@ -119,6 +119,14 @@ class Stream:
         while b'"content":"' not in self.response.readline():
             pass
 
+    def read_until_it_breaks(self) -> None:
+        """Fails if it ends in good order."""
+        with pytest.raises((OSError, http.client.HTTPException)):
+            while self.response.readline():
+                pass
+            raise ConnectionResetError("the stream ended without its last word")
+        self.close()
+
     def close(self) -> None:
         self.response.close()
         self.connection.close()
@@ -308,11 +316,7 @@ def test_killed_in_mid_reply_it_starts_again_at_the_next_use(new_pool, model_id:
     before = engine.wait_ready()
     stream, pid = Stream(before), engine.pid
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises((OSError, http.client.HTTPException)):
-        while stream.response.readline():
-            pass
-        raise ConnectionResetError("the stream ended without its last word")
-    stream.close()
+    stream.read_until_it_breaks()
     wait_until(lambda: engine.state == "ended", "the end is noticed")
     assert "starts it again" in engine.detail
     after = engine.wait_ready()

@@ -114,12 +114,17 @@ def test_the_warning_comes_before_the_first_message_is_cut(server):
     assert texts(server)[0] == "I am Ada." and greyed(page) == [0, 1]
 
 
-def test_a_window_that_fills_is_told_before_it_is_full_and_nothing_is_left_out(server, tmp_path):
+def open_lab_with_a_window(tmp_path, *, tokens: int):
     catalog = tmp_path / "models.toml"
     catalog.write_text(catalog.read_text().replace("open = false",
-                                                   "open = false\ncontext_window = 140"))
+                                                   f"open = false\ncontext_window = {tokens}"))
     page = open_lab()
     page.number_input(key=f"max_tokens-{SCRIPTED}").set_value(60).run()
+    return page
+
+
+def test_a_window_that_fills_is_told_before_it_is_full_and_nothing_is_left_out(server, tmp_path):
+    page = open_lab_with_a_window(tmp_path, tokens=140)
     ask(page, "A first question of some length, to fill the window of this model.")
     assert "After the next exchange" in page.warning[0].value
     for number in range(2):
@@ -130,11 +135,7 @@ def test_a_window_that_fills_is_told_before_it_is_full_and_nothing_is_left_out(s
 
 
 def test_a_warning_that_a_short_reply_has_made_void_does_not_stay(server, tmp_path):
-    catalog = tmp_path / "models.toml"
-    catalog.write_text(catalog.read_text().replace("open = false",
-                                                   "open = false\ncontext_window = 115"))
-    page = open_lab()
-    page.number_input(key=f"max_tokens-{SCRIPTED}").set_value(60).run()
+    page = open_lab_with_a_window(tmp_path, tokens=115)
     ask(page, "Hi")
     assert not page.warning
 
