@@ -34,6 +34,7 @@ _SECRET_HEADERS = frozenset({
     "authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie",
 })
 _SECRET_PARAMETERS = re.compile(r"([?&](?:key|api[-_]?key|token|access_token)=)[^&#]+", re.I)
+_LOGIN = re.compile(r"(?<=://)[^/?#@]*(?=@)")
 _TELLING_HEADERS = frozenset({
     "content-type", "date", "server", "request-id", "x-request-id", "retry-after", "retry-after-ms",
     "openai-processing-ms", "openai-version", "x-inference-provider", "x-compute-time",
@@ -142,7 +143,7 @@ def begin(method: str, url: str, headers: Sequence[tuple[str, str]],
     secrets = [value.removeprefix("Bearer ") for name, value in headers
                if name.lower() in _SECRET_HEADERS]
     exchange = Exchange(
-        method, _without_secrets(url),
+        method, without_secrets(url),
         {name.lower(): _mask_header(name, value) for name, value in headers},
         _bounded(body), len(body), time.time(),
     )
@@ -234,5 +235,6 @@ def _mask_header(name: str, value: str) -> str:
     return f"Bearer {MASK}" if value.startswith("Bearer ") else MASK
 
 
-def _without_secrets(url: str) -> str:
-    return _SECRET_PARAMETERS.sub(rf"\1{MASK}", url)
+def without_secrets(url: str) -> str:
+    """An address with its password, and any key among its parameters, masked."""
+    return _SECRET_PARAMETERS.sub(rf"\1{MASK}", _LOGIN.sub(MASK, url))

@@ -144,8 +144,8 @@ def test_a_key_that_the_server_echoes_is_masked_even_across_two_pieces(provider)
 
 def test_a_key_in_a_url_is_masked():
     with wire.record() as exchanges:
-        wire.begin("GET", f"https://x.example/v1?key={KEY}&n=1", [], b"")
-    assert exchanges[0].url == "https://x.example/v1?key=•••&n=1"
+        wire.begin("GET", f"https://me:{KEY}@x.example/v1?key={KEY}&n=1", [], b"")
+    assert exchanges[0].url == "https://•••@x.example/v1?key=•••&n=1"
 
 
 def test_pictures_are_shortened_to_read_and_whole_as_sent(server):
