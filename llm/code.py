@@ -29,6 +29,7 @@ from llm.errors import InvalidCatalogError
 from llm.keys import SERVICES, base_url, key_variable, needs_key
 from llm.message_text import without_surrogates
 from llm.replies import Reply
+from llm.wire import without_secrets
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ def openai_arguments(model_id: str, spec: ModelSpec | None, *,
     """The arguments with which ChatOpenAI reaches a model. See `key_expression`."""
     if spec is None:
         return [f"model={quoted(model_id)}"]
-    if spec.provider == "openai" and spec.base_url is None:
+    url = base_url(spec) or ""
+    if spec.base_url is None and url == SERVICES["openai"].base_url:
         return [f"model={quoted(spec.model)}"]  # it reads OpenAI's own variables by itself
-    return [f"model={quoted(spec.model)}", f"base_url={quoted(base_url(spec) or '')}",
+    return [f"model={quoted(spec.model)}", f"base_url={quoted(without_secrets(url))}",
             f"api_key={key_expression(spec, must_have_key=must_have_key)}"]
 
 

@@ -6,11 +6,13 @@ machine has no price by the token; what it costs is the machine's time.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
 from llm.catalog import ModelSpec
+from llm.keys import SERVICES, base_url
 
 PRICE_LIST_DATES = {"0.2.3": "November 2026"}
 """When each release of genai-prices that Parley has shipped with was made: the package
@@ -50,16 +52,22 @@ each with its own price: the first that has one stands for it."""
 def price_of(spec: ModelSpec) -> Price | None:
     """The list price of a hosted model, None where there is none to be known.
 
-    A model behind somebody's own `base_url` has no list price.
+    Lists are for the provider's own address: whatever else answers to a model's name, by its
+    catalog entry or by OPENAI_BASE_URL, asks its own price.
     """
-    if spec.runs_locally or spec.base_url is not None:
+    if spec.runs_locally or base_url(spec) != SERVICES[spec.provider].base_url:
         return None
+    return _listed(spec.provider, spec.model)
+
+
+@functools.lru_cache(maxsize=64)
+def _listed(provider: str, model: str) -> Price | None:
     from genai_prices import Usage, calc_price
 
-    for provider_id in _PRICE_PROVIDERS[spec.provider]:
+    for provider_id in _PRICE_PROVIDERS[provider]:
         try:
             price = calc_price(Usage(input_tokens=1000, output_tokens=1000),
-                               model_ref=spec.model, provider_id=provider_id)
+                               model_ref=model, provider_id=provider_id)
         except LookupError:
             continue
         if price.input_price is None or price.output_price is None:

@@ -78,6 +78,8 @@ def _openai(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
             with_key=key is not None, public_only=spec.public_only),
         http_async_client=connections.open_async_client(
             with_key=key is not None, public_only=spec.public_only),
+        # Else it would read OPENAI_PROXY, and refuse it beside clients.
+        openai_proxy="",
         timeout=connections.timeouts(),
         max_retries=0,
         stream_chunk_timeout=None,

@@ -9,7 +9,6 @@ This module does not know how rows are run.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +93,7 @@ class Budget:
 
     def ahead(self, spec: ModelSpec, item: Key | Pair, contents: Contents) -> float:
         """What the next piece of work may cost, in US dollars; 0 without a limit."""
-        price = _price(spec) if self.max_usd is not None else None
+        price = price_of(spec) if self.max_usd is not None else None
         if price is None:
             return 0.0
         if isinstance(item, Key):
@@ -139,7 +138,7 @@ def _judge_estimate(plan: Plan, spec: ModelSpec) -> ModelEstimate:
 
 
 def _told(spec: ModelSpec, is_judge: bool, calls: int, inputs: int, outputs: int) -> ModelEstimate:
-    price = _price(spec)
+    price = price_of(spec)
     usd = 0.0 if spec.runs_locally else None if price is None else _usd(price, inputs, outputs)
     return ModelEstimate(spec.id, spec.label, is_judge, calls, inputs, outputs, usd,
                          price.source if price else "")
@@ -158,11 +157,6 @@ def _output_tokens(settings: Mapping[str, Any]) -> int:
 def _judge_overhead(spec: ModelSpec) -> int:
     empty = {"request": "", "reference": "", "first": "", "second": ""}
     return count_message_tokens(spec, JUDGE_PROMPT.invoke(empty).to_messages()).tokens
-
-
-@functools.lru_cache(maxsize=64)
-def _price(spec: ModelSpec) -> Price | None:
-    return price_of(spec)
 
 
 def _usd(price: Price, input_tokens: int, output_tokens: int) -> float:

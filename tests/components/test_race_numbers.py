@@ -38,6 +38,13 @@ def test_measured_and_estimated_are_told_apart_and_local_time_has_the_price_one_
     assert any("is an estimate" in caption.value for caption in page.caption)
 
 
+def test_where_text_went_is_where_the_environment_sends_it(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
+    page = AppTest.from_function(numbers_of_a_race, default_timeout=30).run()
+    assert list(page.table[0].value.loc["What you type"]) == [
+        "stays on this machine", "goes to proxy.example"]
+
+
 def test_tokens_over_time_end_with_all_tokens_and_are_few_enough_to_draw():
     times = [(number / 100, number) for number in range(1, 5_001)]
     points = tokens_over_time(Reply("any", text="x" * 5_000, output_tokens=1_000,

@@ -98,14 +98,22 @@ def test_it_sends_the_same_request_and_prints_the_same_text(server, tmp_path, pr
     assert "canary" not in program.text
 
 
-def test_openais_own_variables_are_read_by_the_library_itself(server, tmp_path, monkeypatch):
+def test_openais_own_variables_are_read_by_the_library_itself(server, tmp_path):
+    spec = get_model("gpt-6-luna")
+    program = program_of(Reply(spec.id, "Hi", messages=everything().path()[1].reply.messages), spec)
+    assert 'ChatOpenAI(model="gpt-6-luna")' in program.text and "os.environ" not in program.text
+    run(program, tmp_path, "-I", OPENAI_API_KEY=CANARY, OPENAI_BASE_URL=server.base_url)
+    assert server.requests[0].headers["authorization"] == f"Bearer {CANARY}"
+
+
+def test_another_address_in_the_environment_is_named(server, tmp_path, monkeypatch):
+    """Wherever the program is run, what was typed goes where it went."""
     monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
     spec = get_model("gpt-6-luna")
     reply = reply_of(spec, CHAT, **SETTINGS)
     program = program_of(reply, spec)
-    assert "os.environ" not in program.text
     assert "temperature" not in program.text  # this model takes none
-    run(program, tmp_path, "-I", OPENAI_API_KEY=CANARY, OPENAI_BASE_URL=server.base_url)
+    run(program, tmp_path, "-I", OPENAI_API_KEY=CANARY)
     first, second = server.requests
     assert asked_for(second)["messages"] == asked_for(first)["messages"]
     assert second.json["model"] == "gpt-6-luna"

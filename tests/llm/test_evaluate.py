@@ -403,12 +403,9 @@ def test_half_a_surrogate_in_an_answer_does_not_break_the_journal(tmp_path):
 @pytest.fixture
 def priced(monkeypatch):
     """A dollar for a thousand tokens out, nothing for those in."""
-    spending._price.cache_clear()
     price = prices.Price(input=0.0, output=1000.0, source="a list, 2026")
     for module in (prices, spending):
         monkeypatch.setattr(module, "price_of", lambda spec: price)
-    yield
-    spending._price.cache_clear()
 
 
 def test_the_estimate_says_calls_tokens_and_dollars_before_anything_is_sent(use, priced):
