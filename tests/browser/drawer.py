@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
+
+from tests.browser.controls import wait_until_at_rest
 
 PARTS = ("Messages", "Prompt", "Request", "Response", "Code", "Chain")
-
-
-def wait_until_at_rest(page: Page) -> None:
-    """The page's script has run to its end: until then what it offers as a file may go."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute(
-        "data-test-script-state", "notRunning", timeout=60_000)
 
 
 def drawer_of(message: Locator) -> Locator:

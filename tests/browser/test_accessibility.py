@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.app import ROOT
+from tests.browser.controls import choose
 from tests.browser.test_first_reply import LONG, last_message, say, whole_reply
 
 pytestmark = pytest.mark.model
@@ -134,11 +135,9 @@ def test_a_chat_works_without_a_mouse_and_its_answer_has_no_serious_violation(
 
 def test_the_page_in_hindi_says_so_stays_so_and_leaves_what_was_chosen(page: Page, app_url: str):
     open_page(page, app_url, "memory")
-    page.get_by_role("combobox", name="Memory").click()
-    page.get_by_role("option", name="Nothing").click()
+    choose(page.get_by_role("combobox", name="Memory"), "Nothing")
     expect(page.get_by_text("Each message stands alone: cheap, and forgetful.")).to_be_visible()
-    page.get_by_test_id("stSidebar").get_by_role("combobox", name="Language").click()
-    page.get_by_role("option", name="हिन्दी").click()
+    choose(page.get_by_test_id("stSidebar").get_by_role("combobox", name="Language"), "हिन्दी")
     chosen = page.get_by_test_id("stMainBlockContainer").get_by_role("combobox")
     expect(chosen).to_have_value("कुछ नहीं")
     page.locator("summary", has_text="अभ्यास: ").click()
@@ -158,8 +157,7 @@ def test_changing_the_language_keeps_what_is_being_written_and_leaves_no_warning
     app = own_app()
 
     def change_language(name: str) -> None:
-        page.locator(".st-key-language-choice").get_by_role("combobox").click()
-        page.get_by_role("option", name=name).click()
+        choose(page.locator(".st-key-language-choice").get_by_role("combobox"), name)
         expect(page.locator("html")).to_have_attribute("lang", "hi" if name == "हिन्दी" else "en")
         stands(page)
 

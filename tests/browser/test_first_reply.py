@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app import wait_until
+from tests.browser.controls import choose
 
 pytestmark = pytest.mark.model
 
@@ -141,8 +142,7 @@ def test_who_comes_first_by_a_pages_own_address_gets_that_page(own_app, page: Pa
 
 def test_a_closed_model_without_a_key_says_which_and_takes_one(page: Page, app_url: str):
     open_stage(page, app_url, "A chat without memory")
-    page.get_by_test_id("stSidebar").get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name=re.compile("GPT-6 Luna")).click()
+    choose(page.get_by_test_id("stSidebar").get_by_role("combobox", name="Model"), "GPT-6 Luna")
     say(page, "Hello")
     message = last_message(page)
     expect(message.get_by_text("OPENAI_API_KEY")).to_be_visible()

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from tests.app import RunningApp, processes_of_this_run, start_app, wait_until
+from tests.browser.controls import choose
 from tests.browser.drawer import PARTS, close_drawer, open_drawer, show_part
 from tests.servers import recording
 from tests.servers.hostile import Hostile
@@ -84,11 +85,9 @@ def everything_received(page: Page) -> list[bytes]:
     return received
 
 
-def choose(page: Page, model: str) -> None:
+def choose_model(page: Page, model: str) -> None:
     picker = page.get_by_test_id("stSidebar").get_by_role("combobox", name="Model")
-    picker.click()
-    picker.fill(model)  # the list is longer than what of it is drawn
-    page.get_by_role("option", name=model).click()
+    choose(picker, model, typed=model)  # the list is longer than what of it is drawn
     # The field or the line of the model chosen before is another.
     expect(page.get_by_test_id("stSidebar").get_by_text(variable(model)).first).to_be_visible()
 
@@ -145,7 +144,7 @@ def test_keys_go_to_their_service_and_are_found_nowhere_else(
     count = 0
     for source in ("typed", "environment"):
         for model in MODELS:
-            choose(page, f"{provider}-{source}-{model}")
+            choose_model(page, f"{provider}-{source}-{model}")
             if source == "typed":
                 type_key(page, f"{provider}-{source}-{model}")
             say(page, f"Hello, {model} with a key {source}")
@@ -193,7 +192,7 @@ def test_a_typed_key_is_forgotten_when_asked_and_is_another_tabs_secret(
     for tab in (page, page.context.new_page()):
         tab.goto(keyed_app.url)
         tab.get_by_test_id("stSidebarNav").get_by_role("link", name="A chat with memory").click()
-        choose(tab, "openai-typed-fine")
+        choose_model(tab, "openai-typed-fine")
         # The second tab is asked for it too: what the first has is the first's alone.
         type_key(tab, "openai-typed-fine")
         tab.get_by_role("button", name="Forget it").click()

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from components.lesson import Lesson, read_lesson
-from tests.browser.drawer import open_drawer, show_part, wait_until_at_rest
+from tests.browser.controls import wait_until_at_rest
+from tests.browser.drawer import open_drawer, show_part
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 from tests.browser.test_pictures import SIGN, choose_model
 from tests.pictures import text_page

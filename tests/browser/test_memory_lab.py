@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from llm.memory import STRATEGIES
-from tests.browser.drawer import wait_until_at_rest
+from tests.browser.controls import choose
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
@@ -42,8 +42,6 @@ def test_what_the_model_no_longer_sees_is_grey_and_counted(page: Page, app_url: 
     said = page.get_by_test_id("stChatMessage").first.get_by_test_id("stMarkdownContainer").filter(
         has_text="My name is Maria.")
     expect(said).to_have_css("opacity", "1")
-    wait_until_at_rest(page)  # a list that opens while the page is drawn is shut again
-    page.get_by_role("combobox", name="Memory").click()
-    page.get_by_role("option", name="Nothing", exact=True).click()
+    choose(page.get_by_role("combobox", name="Memory"), "Nothing")
     expect(page.get_by_test_id("stBottom").get_by_text("2 of 2 messages")).to_be_visible()
     expect(said).to_have_css("opacity", "0.7")

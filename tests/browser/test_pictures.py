@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.drawer import wait_until_at_rest
+from tests.browser.controls import choose, wait_until_at_rest
 from tests.browser.test_accessibility import serious_violations, tab_to
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 from tests.checkpoints import write_vision_checkpoint
@@ -51,9 +51,7 @@ def paste(page: Page, picture: bytes) -> None:
 
 
 def choose_model(page: Page, name: str) -> None:
-    wait_until_at_rest(page)  # a list that opens while the page is drawn is shut again
-    page.get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name=name, exact=False).first.click()
+    choose(page.get_by_role("combobox", name="Model"), name)
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile(re.escape(name)))
     wait_until_at_rest(page)
 

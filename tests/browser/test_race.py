@@ -16,6 +16,7 @@ from llm.catalog import get_model
 from llm.local_engines import Engine, Limits, Pool
 from llm.votes import import_votes
 from tests.app import RunningApp, wait_until
+from tests.browser.controls import wait_until_at_rest
 from tests.servers.gated import gated
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
@@ -76,12 +77,6 @@ def panes(page: Page, count: int = 2) -> Locator:
 def answers(page: Page) -> list[Locator]:
     """The last message of each pane, left to right."""
     return [panes(page).nth(number).get_by_test_id("stChatMessage").last for number in range(2)]
-
-
-def wait_until_at_rest(page: Page) -> None:
-    """The page's script has run to its end: nothing grows, and nothing is drawn again."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute(
-        "data-test-script-state", "notRunning", timeout=120_000)
 
 
 WATCH = """() => {

@@ -7,12 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from llm.votes import Choice, Vote, export_votes, import_votes
-from tests.browser.test_race import (
-    answers,
-    forgive_the_health_check,
-    say,
-    wait_until_at_rest,
-)
+from tests.browser.controls import choose, wait_until_at_rest
+from tests.browser.test_race import answers, forgive_the_health_check, say
 from tests.servers.gated import gated
 
 expect.set_options(timeout=30_000)
@@ -43,14 +39,7 @@ def take_in(page: Page, cast: list[Vote], file: Path) -> None:
 
 
 def choose_kind(page: Page, name: str) -> None:
-    wait_until_at_rest(page)
-    option = page.get_by_role("option", name=name, exact=True)
-    for _try in range(5):  # A list that is opened while the page moves closes again.
-        page.get_by_role("combobox", name="Kind of task").click()
-        page.wait_for_timeout(500)
-        if option.is_visible():
-            break
-    option.click()
+    choose(page.get_by_role("combobox", name="Kind of task"), name)
 
 
 def test_the_standings_of_one_kind_of_task_are_those_of_its_votes_alone(

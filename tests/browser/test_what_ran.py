@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.app import ROOT, RunningApp, clean_environment
-from tests.browser.drawer import PARTS, drawer_of, wait_until_at_rest
+from tests.browser.controls import wait_until_at_rest
+from tests.browser.drawer import PARTS, drawer_of
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
