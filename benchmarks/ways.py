@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ from llm import builtin_weights, compiled_engine, get_model, paths, weights
 from llm.child import Child
 from llm.endpoint import Endpoint
 from llm.llama_server import Tuning
-from llm.local_engines import engine_for
+from llm.local_engines import LOCAL_ENGINES, engine_for
 from tests.app import ROOT, clean_environment, end, free_port
 
 BUILT_IN, OTHER_ENGINE = "smollm2-135m", "smollm2-135m-transformers"
@@ -77,12 +77,14 @@ def transformers_of_the_app() -> Iterator[Way]:
 
 
 @contextmanager
-def llama_cpp(file: Path, tuning: Tuning) -> Iterator[Way]:
-    """llama.cpp's server on any GGUF file."""
+def llama_cpp(file: Path, tuning: Tuning, environment: Mapping[str, str] | None = None
+              ) -> Iterator[Way]:
+    """The wheel's llama.cpp server on any GGUF file."""
     log = paths.logs() / f"{file.stem}.log"
     child = Child("llm.llama_server", {
         "model": str(file), "mmproj": None, "compiled": None, "name": "m", "context": 8192,
-        "port": 0, "api_key": "k", "tuning": asdict(tuning)}, log=log)
+        "port": 0, "api_key": "k", "tuning": asdict(tuning)}, log=log,
+        environment=environment)
     try:
         event = child.next_event(60)
         if not event:
@@ -95,7 +97,8 @@ def llama_cpp(file: Path, tuning: Tuning) -> Iterator[Way]:
 
 def built_in_from_wheel() -> AbstractContextManager[Way]:
     """The app's default as it is before llama.cpp was compiled for the processor."""
-    return llama_cpp(weights.fetch(get_model(BUILT_IN)).path, Tuning())
+    return llama_cpp(weights.fetch(get_model(BUILT_IN)).path, Tuning(),
+                     LOCAL_ENGINES["llama.cpp"].environment)
 
 
 def llama_cpp_as_shipped() -> AbstractContextManager[Way]:

@@ -68,6 +68,9 @@ def _serve(order: dict[str, Any], tuning: Tuning, report) -> None:
         params.mmproj.path = order["mmproj"]
 
     params.n_parallel = tuning.slots
+    # Read into memory of its own, which may lie in huge pages (see llm.engine_kinds): a mapped
+    # file cannot.
+    params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     params.kv_unified = False
     params.n_ctx = order["context"] * tuning.slots
     params.ctx_shift = False  # A prompt too long is an error, never cut in silence.
@@ -105,7 +108,7 @@ def _serve_compiled(order: dict[str, Any], tuning: Tuning, report) -> bool:
         arguments = [
             order["compiled"], "--model", order["model"], "--alias", order["name"],
             *(["--mmproj", order["mmproj"]] if order["mmproj"] else []),
-            "--parallel", tuning.slots, "--no-kv-unified",
+            "--load-mode", "none", "--parallel", tuning.slots, "--no-kv-unified",
             "--ctx-size", order["context"] * tuning.slots, "--no-context-shift",
             "--cache-ram", tuning.cache_mib,
             "--threads", tuning.threads, "--threads-batch", tuning.batch_threads,

@@ -17,8 +17,18 @@ import pytest
 from llm import build_engine, compiled_engine
 from llm.catalog import get_model
 from llm.local_engines import Engine, Pool
+from llm.weights import find
 from tests.app import ROOT, clean_environment, wait_until
-from tests.llm.test_local_engines import CAPITALS, LLAMA, Stream, answer, chat, post, refusal
+from tests.llm.test_local_engines import (
+    CAPITALS,
+    LLAMA,
+    Stream,
+    answer,
+    chat,
+    in_huge_pages,
+    post,
+    refusal,
+)
 
 MINUTES = 20
 """For the compiler, on a machine that is busy with other things."""
@@ -123,7 +133,9 @@ def program_of(engine: Engine) -> psutil.Process:
 @pytest.mark.timeout(60 * MINUTES * 2)
 def test_compiled_it_answers_eight_at_once_within_the_same_windows(
         compiled: Path, engine: Engine) -> None:
-    assert program_of(engine).exe() == str(compiled)
+    program = program_of(engine)
+    assert program.exe() == str(compiled)
+    assert in_huge_pages(program.pid) > find(engine.spec).bytes
     endpoint = engine.wait_ready()
     with ThreadPoolExecutor(8) as people:
         answers = people.map(

@@ -8,6 +8,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -214,6 +215,23 @@ def test_window_of_the_catalog_is_true_for_each_slot(shared_pool: Pool) -> None:
     engine = shared_pool.engine_for(get_model(LLAMA))
     slots = engine.wait_ready().get_json("/slots")
     assert {slot["n_ctx"] for slot in slots} == {get_model(LLAMA).context_window}
+
+
+def in_huge_pages(pid: int) -> int:
+    """So many bytes of a process are where Linux may use huge pages, if the machine has any."""
+    return 1024 * sum(
+        int(kilobytes) for kilobytes, flags in re.findall(
+            r"^Size: +(\d+) kB$.*?^VmFlags: ([^\n]*)", Path(f"/proc/{pid}/smaps").read_text(),
+            re.MULTILINE | re.DOTALL)
+        if "hg" in flags.split())
+
+
+@pytest.mark.model
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has to be asked for them")
+def test_the_weights_are_read_into_huge_pages(shared_pool: Pool) -> None:
+    engine = shared_pool.engine_for(get_model(LLAMA))
+    engine.wait_ready()
+    assert in_huge_pages(engine.pid) > weights.find(engine.spec).bytes
 
 
 @pytest.mark.model
