@@ -22,16 +22,9 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
 
+from llm.chat_events import StreamedError, aread_events, read_events
 from llm.errors import BrokenReplyError, CannotSeeError
 from llm.message_text import content_parts, has_picture, map_texts, plain_tokens, without_surrogates
-
-
-class StreamedError(Exception):
-    """A server said within its stream that something went wrong. `body` is what it said."""
-
-    def __init__(self, body: Any):
-        super().__init__("the server reported an error in its stream")
-        self.body = body
 
 
 class CountedOnce:
@@ -167,15 +160,7 @@ class ChatCompletions:
         response = self._http.send(request, stream=True)
         try:
             response.raise_for_status()
-            if is_whole(response):
-                yield from whole_events(response.read())
-                return
-            events = _Events()
-            for data in response.iter_bytes():
-                yield from events.feed(data)
-                if events.are_done:
-                    return
-            yield from events.feed(b"\n")
+            yield from read_events(response)
         finally:
             response.close()
 
@@ -199,57 +184,10 @@ class AsyncChatCompletions:
         response = await self._http.send(request, stream=True)
         try:
             response.raise_for_status()
-            if is_whole(response):
-                for event in whole_events(await response.aread()):
-                    yield event
-                return
-            events = _Events()
-            async for data in response.aiter_bytes():
-                for event in events.feed(data):
-                    yield event
-                if events.are_done:
-                    return
-            for event in events.feed(b"\n"):
+            async for event in aread_events(response):
                 yield event
         finally:
             await response.aclose()
-
-
-def is_whole(response: httpx2.Response) -> bool:
-    """Whether a server that was asked to stream answers in one piece: some cannot stream."""
-    return response.headers.get("content-type", "").startswith("application/json")
-
-
-def whole_events(content: bytes) -> Iterator[dict]:
-    """The one event of such an answer; or several, of a stream under a wrong name."""
-    if content.lstrip().startswith(b"data:"):
-        yield from _Events().feed(content + b"\n")
-    else:
-        yield _checked(json.loads(content.decode("utf-8")))
-
-
-class _Events:
-    """Cuts a stream of bytes into its server-sent events.
-
-    By bytes and newlines alone: a decoder that splits text at every Unicode line break
-    tears JSON strings apart, and one that replaces bad bytes hides that they were bad.
-    """
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self.are_done = False
-
-    def feed(self, data: bytes) -> Iterator[dict]:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if not line.startswith(b"data:"):
-                continue
-            text = line[5:].strip()
-            if text == b"[DONE]":
-                self.are_done = True
-                return
-            if text:
-                yield _checked(json.loads(text.decode("utf-8")))
 
 
 def _request(http: httpx2.Client | httpx2.AsyncClient, address: Address, messages: list[dict],
@@ -283,46 +221,3 @@ def _whole(content: bytes) -> dict:
     for choice in choices:
         choice["message"]["role"] = "assistant"
     return reply
-
-
-def _checked(event: Any) -> dict:
-    """An event of a stream, in the one shape that ChatHuggingFace reads."""
-    if not isinstance(event, dict):
-        raise BrokenReplyError("The server sent a piece that is no part of a reply. Ask again.")
-    if error := event.get("error"):
-        # Text Generation Inference puts the kind of error beside its text.
-        raise StreamedError(error if isinstance(error, dict) else
-                            {"message": error, "type": event.get("error_type")})
-    event = tidy(event)
-    for choice in event["choices"]:
-        choice["delta"]["role"] = "assistant"
-    return event
-
-
-def tidy(event: dict) -> dict:
-    """An event with a piece of text and, if it has any, counts of tokens: whatever the server's
-    dialect. Some have no delta in the last one, or the whole message in the only one, or text in
-    parts; some count in words, or half. Raises `BrokenReplyError` for a piece that is no text."""
-    found = event.get("choices")
-    choices = [choice for choice in found if isinstance(choice, dict)] \
-        if isinstance(found, list) else []
-    for choice in choices:
-        delta = choice.get("delta") or choice.get("message")
-        delta = choice["delta"] = delta if isinstance(delta, dict) else {}
-        delta["content"] = _text(delta.get("content"))
-    usage = event.get("usage")
-    has_counted = isinstance(usage, dict) and all(
-        isinstance(usage.get(name), int) for name in ("prompt_tokens", "completion_tokens"))
-    if has_counted:
-        usage.setdefault("total_tokens", usage["prompt_tokens"] + usage["completion_tokens"])
-    return {**event, "choices": choices, "usage": usage if has_counted else None}
-
-
-def _text(content: Any) -> str | None:
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)
-                 and part.get("type") in ("text", None)]
-        content = "".join(part for part in parts if isinstance(part, str))
-    if not isinstance(content, str | None):
-        raise BrokenReplyError("The server sent a piece that is not text. Ask again.")
-    return content

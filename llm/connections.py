@@ -21,9 +21,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import re
 import ssl
 import time
 import urllib.request
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +59,8 @@ PATIENCE = Patience()
 MAX_LINE_BYTES = 4_000_000
 MAX_RESPONSE_BYTES = 64_000_000
 MAX_ERROR_BYTES = 64_000
+MAX_PIECE_BYTES = 64_000
+"""Of a packed answer so much is unpacked at once: a few bytes may be any number."""
 
 _SENT_HEADERS = frozenset({
     "host", "connection", "content-type", "content-length", "accept", "user-agent",
@@ -207,13 +211,42 @@ class _Watch:
                                     request.read())
         self._line = self._total = 0
         self._is_success = False
+        self._unpacker: zlib._Decompress | None = None
+        self._is_sealed = False
 
     def headers(self, response: httpx2.Response) -> None:
         self._is_success = response.is_success
+        packed = response.headers.get("content-encoding", "identity").lower()
+        if packed in ("gzip", "x-gzip", "deflate"):
+            self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._is_sealed = self._unpacker is None and packed != "identity"
         if self._recorder is not None:
             self._recorder.response(response.status_code, response.headers)
 
-    def take(self, chunk: bytes) -> None:
+    def take(self, chunk: bytes) -> Iterator[bytes]:
+        """What came, unpacked if it was packed nevertheless, in pieces within bounds."""
+        if self._is_sealed and self._is_success:
+            raise self._unreadable()
+        for piece in (chunk,) if self._unpacker is None else self._unpacked(chunk, self._unpacker):
+            self._look_at(piece)
+            yield piece
+
+    def _unpacked(self, chunk: bytes, unpacker: zlib._Decompress) -> Iterator[bytes]:
+        try:
+            while piece := unpacker.decompress(chunk, MAX_PIECE_BYTES):
+                yield piece
+                chunk = unpacker.unconsumed_tail
+        except zlib.error as error:
+            raise self._unreadable() from error
+
+    def _unreadable(self) -> BrokenReplyError:
+        return BrokenReplyError(
+            "{host} packed its answer in a way that cannot be read. "
+            "Ask again; if it stays so, have compression turned off there.",
+            host=self._host,
+        )
+
+    def _look_at(self, chunk: bytes) -> None:
         if self._recorder is not None:
             self._recorder.chunk(chunk)
         if self._is_success and not self._total and chunk.lstrip()[:1] == b"<":
@@ -251,8 +284,7 @@ class _Body(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._stream:
-                self._watch.take(chunk)
-                yield chunk
+                yield from self._watch.take(chunk)
         except BaseException as error:
             self._watch.end(error)
             raise
@@ -270,8 +302,8 @@ class _AsyncBody(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
-                self._watch.take(chunk)
-                yield chunk
+                for piece in self._watch.take(chunk):
+                    yield piece
         except BaseException as error:
             self._watch.end(error)
             raise
@@ -288,7 +320,7 @@ def _with_needed_headers(request: httpx2.Request, with_key: bool) -> httpx2.Requ
     # openai looks into the request's headers again once the answer is there.
     headers = {name: value for name, value in request.headers.items()
                if name in _SENT_HEADERS or (with_key and name == "authorization")}
-    # A compressed answer would be recorded unreadably, and could unpack to any size.
+    # One that comes packed nevertheless is unpacked here: see _Watch.
     headers["accept-encoding"] = "identity"
     return httpx2.Request(request.method, request.url, headers=headers, content=request.read(),
                           extensions=request.extensions)
@@ -321,10 +353,14 @@ def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None
     if not 300 <= response.status_code < 400:
         return
     target = urlsplit(urljoin(str(request.url), response.headers.get("location", "")))
+    place: str | Wording = target.hostname or Wording("another address")
+    if place == request.url.host:  # which alone would say nothing
+        where = re.sub(r"[^\w.:/-]", "", target.netloc.rpartition("@")[2] + target.path)[:100]
+        place = Wording("{where} by {scheme}", where=where, scheme=target.scheme)
     raise ServiceUnreachableError(
         "{host} wants the request sent to {target} "
         "instead; nothing was sent there. Check the base URL.",
-        host=request.url.host, target=target.hostname or Wording("another address"),
+        host=request.url.host, target=place,
     )
 
 
@@ -378,7 +414,9 @@ def _is_about_tls(error: BaseException | None) -> bool:
 
 
 def _with_stream(response: httpx2.Response, body: _Body | _AsyncBody) -> httpx2.Response:
-    return httpx2.Response(response.status_code, headers=response.headers, stream=body,
+    headers = [(name, value) for name, value in response.headers.multi_items()
+               if name not in ("content-encoding", "content-length")]  # of what is unpacked by now
+    return httpx2.Response(response.status_code, headers=headers, stream=body,
                            extensions=response.extensions)
 
 

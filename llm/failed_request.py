@@ -101,9 +101,11 @@ class Failure:
     def excerpt(self) -> str | Wording:
         """A little of what the server wrote, as a sentence of its own, in plain characters."""
         try:
-            text = _message_within(json.loads(self.text))
+            text = message_within(json.loads(self.text))
         except (ValueError, RecursionError):
-            text = self.text
+            # Of a web page, what its title says.
+            page = re.search(r"<title[^>]*>(.*?)</title", self.text, re.IGNORECASE | re.DOTALL)
+            text = page[1] if page else "" if self.text.lstrip().startswith("<") else self.text
         text = " ".join(re.sub(r"[^\w\s.,;:'\"/+=%#@?&•-]|://", " ", text).split())[:200].strip()
         return Wording(" It says: “{text}”", text=text) if text else ""
 
@@ -129,14 +131,14 @@ def _status_within(body: Any) -> int | None:
         else None
 
 
-def _message_within(body: Any) -> str:
-    """The message in the shapes that services use: error.message, error, message, detail."""
+def message_within(body: Any) -> str:
+    """The message in the shapes that services use: error.message, error, message, detail; or ""."""
     while isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict):
         return body if isinstance(body, str) else ""
-    for name in ("error", "message", "detail", "msg"):
-        if told := _message_within(body.get(name)):
+    for name in ("error", "errors", "message", "detail", "msg"):
+        if told := message_within(body.get(name)):
             return told
     return ""
 

@@ -6,7 +6,8 @@ asks only open models never waits for it. This module does not know keys or the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 # The openai library looks into httpx wherever that is loaded, half loaded too: another
@@ -14,10 +15,11 @@ from typing import Any, Self
 import httpx  # noqa: F401
 import httpx2
 from langchain_openai import ChatOpenAI
-from openai import AsyncOpenAI, AsyncStream
+from openai import AsyncOpenAI, AsyncStream, OpenAI, Stream
 from pydantic import model_validator
 
-from llm.chat_models import CountedOnce, is_whole, tidy, whole_events
+from llm.chat_events import aread_events, read_events
+from llm.chat_models import CountedOnce
 from llm.message_text import map_texts, without_surrogates
 
 
@@ -28,7 +30,8 @@ class OpenAIChat(CountedOnce, ChatOpenAI):
 
     @model_validator(mode="after")
     def _leave_chunks_plain(self) -> Self:
-        self.async_client = PlainChunks(self.root_async_client)
+        self.client = PlainChunks(self.root_client)
+        self.async_client = AsyncPlainChunks(self.root_async_client)
         return self
 
     @classmethod
@@ -42,16 +45,28 @@ class OpenAIChat(CountedOnce, ChatOpenAI):
         payload["messages"] = map_texts(payload["messages"], without_surrogates)
         return payload
 
-    def _convert_chunk_to_generation_chunk(self, chunk: dict, *args: Any, **kwargs: Any) -> Any:
-        return super()._convert_chunk_to_generation_chunk(tidy(chunk), *args, **kwargs)
-
 
 class PlainChunks:
-    """`client.chat.completions`, whose streamed chunks stay the JSON objects that they came as.
+    """`client.chat.completions`, whose streamed chunks stay JSON objects, in one plain shape.
 
     The library makes a typed object of each, of which ChatOpenAI makes a JSON object again: a
     third of all that the app computes while many replies stream.
     """
+
+    def __init__(self, client: OpenAI):
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client.chat.completions, name)
+
+    def create(self, **payload: Any) -> Any:
+        if not _is_plain(payload):
+            return self._client.chat.completions.create(**payload)
+        return _streamed(self._client.post(**_post(payload), stream_cls=Stream[object]).response)
+
+
+class AsyncPlainChunks:
+    """The same, asynchronous."""
 
     def __init__(self, client: AsyncOpenAI):
         self._client = client
@@ -60,26 +75,32 @@ class PlainChunks:
         return getattr(self._client.chat.completions, name)
 
     async def create(self, **payload: Any) -> Any:
-        apart = {"extra_headers", "extra_query", "extra_body", "timeout"} & payload.keys()
-        if apart or not payload.get("stream"):
+        if not _is_plain(payload):
             return await self._client.chat.completions.create(**payload)
-        stream = await self._client.post("/chat/completions", body=payload, cast_to=object,
-                                         stream=True, stream_cls=AsyncStream[object])
-        return Whole(stream.response) if is_whole(stream.response) else stream
+        stream = await self._client.post(**_post(payload), stream_cls=AsyncStream[object])
+        return _astreamed(stream.response)
 
 
-class Whole:
-    """An answer in one piece, from a server that cannot stream, as a stream."""
+def _is_plain(payload: dict[str, Any]) -> bool:
+    apart = {"extra_headers", "extra_query", "extra_body", "timeout"} & payload.keys()
+    return bool(payload.get("stream")) and not apart
 
-    def __init__(self, response: httpx2.Response):
-        self._response = response
 
-    async def __aenter__(self) -> AsyncIterator[dict]:
-        return self._read()
+def _post(payload: dict[str, Any]) -> dict[str, Any]:
+    return {"path": "/chat/completions", "body": payload, "cast_to": object, "stream": True}
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._response.aclose()
 
-    async def _read(self) -> AsyncIterator[dict]:
-        for event in whole_events(await self._response.aread()):
-            yield event
+@contextmanager
+def _streamed(response: httpx2.Response) -> Iterator[Iterator[dict]]:
+    try:
+        yield read_events(response)
+    finally:
+        response.close()
+
+
+@asynccontextmanager
+async def _astreamed(response: httpx2.Response) -> AsyncIterator[AsyncIterator[dict]]:
+    try:
+        yield aread_events(response)
+    finally:
+        await response.aclose()

@@ -19,6 +19,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from llm.catalog import ModelSpec
+from llm.chat_events import EventReader, StreamedError
 from llm.chat_templates import find_template
 from llm.code import program_of
 from llm.errors import ParleyError
@@ -121,14 +122,13 @@ def read_outcome(exchange: Exchange) -> Outcome:
 
 
 def _events(body: bytes) -> Iterator[dict[str, Any]]:
-    lines = body.split(b"\n") if b"data:" in body else [body]
-    for line in lines:
-        try:
-            event = json.loads(line.removeprefix(b"data:"))
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            yield event
+    reader = EventReader()
+    try:
+        for event in itertools.chain(reader.feed(body), reader.end()):
+            if isinstance(event, dict):
+                yield event
+    except (ValueError, StreamedError):
+        return  # the reply ended there too, or no more of it was kept
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from langchain_core.output_parsers import StrOutputParser
 
 from llm import create_chat_model, start_reply
 from llm.catalog import ModelSpec
 from llm.replies import Ending, Reply
+from llm.what_ran import read_outcome
 from tests.servers import dialects, recording
+from tests.servers.recording import USAGE
 
 KEY = "sk-canary-0123456789abcdef"
 PROVIDERS = ("openai", "huggingface")
@@ -20,9 +24,13 @@ def server():
         yield running
 
 
-def ask(provider: str, base_url: str, dialect: str) -> Reply:
-    spec = ModelSpec(id="speaker", label="The speaker", provider=provider, model=dialect,
+def spec_of(provider: str, base_url: str, dialect: str) -> ModelSpec:
+    return ModelSpec(id="speaker", label="The speaker", provider=provider, model=dialect,
                      open=True, base_url=base_url, context_window=8192)
+
+
+def ask(provider: str, base_url: str, dialect: str) -> Reply:
+    spec = spec_of(provider, base_url, dialect)
     chain = create_chat_model(spec, api_key=KEY) | StrOutputParser()
     return start_reply(chain, "Hello", spec).wait(30)
 
@@ -33,10 +41,20 @@ def test_the_reply_is_whole_and_counted_if_the_server_counts(server, provider, d
     reply = ask(provider, server.base_url, dialect)
     assert (reply.text, reply.ending, reply.error) == (dialects.TEXT, Ending.STOP, None)
     assert reply.tokens_measured is (dialect in dialects.COUNTING)
+    said = read_outcome(reply.exchanges[-1])
+    assert said.finish_reason.lower() in ("stop", "eos")
     if reply.tokens_measured:
         assert (reply.input_tokens, reply.output_tokens) == (12, 3)
+        assert said.usage in (USAGE, {})  # some have it in another place
     else:
         assert reply.output_tokens > 0
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+def test_a_program_that_streams_gets_the_same_words(server, provider, dialect):
+    model = create_chat_model(spec_of(provider, server.base_url, dialect), api_key=KEY)
+    assert "".join((model | StrOutputParser()).stream("Hello")) == dialects.TEXT
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -59,3 +77,49 @@ def test_a_word_that_means_no_ordinary_end_is_known(monkeypatch, server, provide
         [*dialects.MIDDLE, dialects._chunk({}, reason)])))
     reply = ask(provider, server.base_url, "ends")
     assert (reply.text, reply.ending) == (dialects.TEXT, ending)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("error", dialects.ERRORS)
+def test_what_is_wrong_is_said_in_a_sentence_however_the_server_says_it(server, provider, error):
+    reply = ask(provider, server.base_url, error)
+    assert reply.ending is Ending.FAILED
+    assert f" It says: “{dialects.WHAT_IS_WRONG}” " in reply.error
+    assert reply.text == (dialects.TEXT if error.startswith("mid-stream") else "")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("how, content", [
+    ("br", b"\x8b\x02\x80words\x03"), ("gzip", b"no gzip at all"),
+    ("gzip", gzip.compress(dialects._events(dialects.ALL))[:60] + b"damage" * 20),
+])
+def test_what_is_packed_and_cannot_be_unpacked_is_said(monkeypatch, server, provider, how, content):
+    monkeypatch.setitem(dialects.DIALECTS, "packed-badly",
+                        dialects._says(content, content_encoding=how))
+    reply = ask(provider, server.base_url, "packed-badly")
+    assert reply.error.startswith("127.0.0.1 packed its answer in a way that cannot be read.")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("filling", [b"data: " + b"x" * 9_000_000, b": alive\n" * 8_100_000])
+def test_what_unpacks_without_end_is_cut_off(monkeypatch, server, provider, filling):
+    """9 MB in a line and 65 MB of lines, sent as a few kB."""
+    monkeypatch.setitem(dialects.DIALECTS, "bomb", dialects._says(
+        gzip.compress(filling, 1), pieces_of=1_000_000, content_encoding="gzip"))
+    reply = ask(provider, server.base_url, "bomb")
+    assert "sent more data than any reply needs" in reply.error
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_packed_answer_is_shown_unpacked(server, provider):
+    [exchange] = ask(provider, server.base_url, "gzip").exchanges
+    assert dialects.WORDS[0].encode() in exchange.response_body
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_another_path_on_the_same_host_is_named_whole(monkeypatch, server, provider):
+    monkeypatch.setitem(dialects.DIALECTS, "moved", lambda answer, request: answer.send(
+        308, {}, {"location": "/v2/chat/completions?key=1"}))
+    reply = ask(provider, server.base_url, "moved")
+    whole = server.base_url.removeprefix("http://").replace("/v1", "/v2/chat/completions")
+    assert f"127.0.0.1 wants the request sent to {whole} by http instead" in reply.error

@@ -65,9 +65,13 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def begin_stream(self, content_type: str = "text/event-stream") -> None:
+    def begin_stream(self, content_type: str | None = "text/event-stream",
+                     headers: dict[str, str] | None = None) -> None:
         self.send_response(200)
-        self.send_header("content-type", content_type)
+        if content_type is not None:
+            self.send_header("content-type", content_type)
+        for name, value in (headers or {}).items():
+            self.send_header(name.replace("_", "-"), value)
         self.send_header("connection", "close")
         self.send_header("x-request-id", "request-7")
         self.end_headers()
