@@ -15,7 +15,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -185,10 +185,8 @@ def _is_private(chat: Transcript, keeping: session.Keeping) -> bool:
 def keeps_nothing() -> bool:
     """Whether the person wants nothing written, in whichever tab that was said."""
     keeping = session.keeping()
-    try:
+    with suppress(StorageError):
         keeping.nothing = keeping.insists or _wants_nothing(store(), current_owner())
-    except StorageError:
-        pass
     return keeping.nothing
 
 
@@ -254,14 +252,14 @@ def rename(chat: Transcript, title: str) -> None:
 def pin(chat: Transcript, pinned: bool) -> None:
     """Keep a conversation at the top of the list, or no longer."""
     store().pin(current_owner(), chat.id, pinned)
+    chat.pinned = pinned
 
 
 def is_pinned(chat: Transcript) -> bool:
-    """Whether a conversation is at the top of the list to stay."""
-    try:
-        return store().is_pinned(current_owner(), chat.id)
-    except StorageError:
-        return False
+    """Whether a conversation is at the top of the list to stay, whoever's tab said so."""
+    with suppress(StorageError):
+        chat.pinned = store().is_pinned(current_owner(), chat.id)
+    return chat.pinned
 
 
 def delete(chat: Transcript) -> None:

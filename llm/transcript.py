@@ -66,6 +66,8 @@ class Transcript:
     title: str = ""
     stage: str = ""
     """Where it is held, in the app's own word."""
+    pinned: bool = False
+    """Whether it stays at the top of a list of conversations."""
     created_at: float = field(default_factory=time.time)
     turns: dict[str, Turn] = field(default_factory=dict)
     shown: dict[str | None, str] = field(default_factory=dict)

@@ -167,7 +167,8 @@ def _checked_pictures(encoded: Mapping[str, str]) -> dict[str, Picture]:
 
 
 def _checked_transcript(plain: PlainConversation, pictures: Mapping[str, Picture]) -> Transcript:
-    transcript = Transcript(title=plain.title, stage=plain.stage, created_at=plain.created_at)
+    transcript = Transcript(title=plain.title, stage=plain.stage, pinned=plain.pinned,
+                            created_at=plain.created_at)
     _refuse_duplicates([turn.id for turn in plain.turns],
                        Wording("two turns in it have the same id"))
     ids = {turn.id: new_id() for turn in plain.turns}

@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -143,6 +144,10 @@ class PlainConversation(_Plain):
     id: Id
     title: Words
     stage: str
+    # Left out of files before it was known, and still where it says nothing: so an older
+    # Parley reads them too.
+    pinned: Annotated[bool, Field(exclude_if=operator.not_, description=(
+        "Whether it stays at the top of the list; left out, it does not."))] = False
     created_at: Time
     turns: list[PlacedTurn]
 
@@ -175,7 +180,7 @@ def write_conversations(transcripts: Iterable[Transcript]) -> str:
                         for turn in turns for picture in turn.pictures)
         conversations.append(PlainConversation(
             id=transcript.id, title=transcript.title, stage=transcript.stage,
-            created_at=transcript.created_at,
+            pinned=transcript.pinned, created_at=transcript.created_at,
             turns=[PlacedTurn(**dict(plain_turn(transcript, turn)), id=turn.id,
                               parent=turn.parent_id,
                               shown=transcript.shown.get(turn.parent_id) == turn.id)

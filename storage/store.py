@@ -174,7 +174,7 @@ class Store:
                 select(turns.c.id, turns.c.parent, turns.c.shown, turns.c.body)
                 .where(turns.c.conversation == number).order_by(turns.c.position)
             ).all()
-        transcript = Transcript(row.id, title=row.title, stage=row.stage,
+        transcript = Transcript(row.id, title=row.title, stage=row.stage, pinned=row.pinned,
                                 created_at=row.created_at)
         try:
             for turn_id, parent, is_shown, body in kept:
@@ -320,7 +320,8 @@ class Store:
         title = title_of(transcript)
         statement = self._insert(conversations).values(
             owner=clean(owner), id=transcript.id, title=title, stage=clean(transcript.stage),
-            created_at=transcript.created_at, updated_at=now, pinned=False, turn_count=0)
+            created_at=transcript.created_at, updated_at=now, pinned=transcript.pinned,
+            turn_count=0)
         number, count, deleted_at = db.execute(
             statement.on_conflict_do_update(index_elements=["owner", "id"],
                                             set_={"updated_at": now})

@@ -47,8 +47,8 @@ def reply_to(transcript: Transcript, text: str, *, strategy: str = "everything",
 
 
 def everything() -> Transcript:
-    """Two branches, pictures, a rating, a summary, a failed and a stopped reply, all figures."""
-    chat = Transcript(title="Trains", stage="memory")
+    """Pinned, two branches, pictures, rated, summed up, a failed and a stopped reply, figures."""
+    chat = Transcript(title="Trains", stage="memory", pinned=True)
     say(chat, "My name is Ada. { } <b> \u202e नमस्ते 你好", "Hello Ada.")
     chat.last.rating = 1
     chat.last.summary = "Ada said her name."
@@ -96,7 +96,8 @@ def paths(draw, max_turns: int = 12) -> list[Turn]:
 @st.composite
 def transcripts(draw, max_turns: int = 10) -> Transcript:
     """Any tree of finished turns, with what each reply was sent."""
-    chat = Transcript(title=draw(texts), stage=draw(st.sampled_from(["", "memory"])))
+    chat = Transcript(title=draw(texts), stage=draw(st.sampled_from(["", "memory"])),
+                      pinned=draw(st.booleans()))
     for _ in range(draw(st.integers(0, max_turns))):
         turns = list(chat.turns.values())
         parent = draw(st.sampled_from([None, *turns])) if turns else None

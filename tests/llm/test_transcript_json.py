@@ -19,7 +19,8 @@ SCHEMA = ROOT / "docs" / "conversation.schema.json"
 
 def same(chat: Transcript, copy: Transcript) -> None:
     """All of it is equal but for the ids, which are new."""
-    assert (copy.title, copy.stage, copy.created_at) == (chat.title, chat.stage, chat.created_at)
+    for name in ("title", "stage", "pinned", "created_at"):
+        assert getattr(copy, name) == getattr(chat, name), name
     ids = dict(zip(chat.turns, copy.turns, strict=True)) | {None: None}
     assert copy.shown == {ids[above]: ids[below] for above, below in chat.shown.items()}
     for old, new in zip(chat.turns.values(), copy.turns.values(), strict=True):
@@ -45,6 +46,14 @@ def test_several_conversations_go_into_one_file():
     chats = [everything(), say(Transcript(title="Tea"), "Tea?", "Tea.")]
     for chat, copy in zip(chats, read_conversations(write_conversations(chats)), strict=True):
         same(chat, copy)
+
+
+def test_a_file_from_before_pins_were_written_is_read_and_one_without_pins_looks_like_it():
+    [conversation] = (file := json.loads(write_conversations([everything()])))["conversations"]
+    del conversation["pinned"]
+    [copy] = read_conversations(json.dumps(file))
+    assert copy.pinned is False
+    assert "pinned" not in write_conversations([copy])
 
 
 @given(chat=transcripts())

@@ -149,7 +149,7 @@ def exported(page: AppTest, monkeypatch) -> dict[str, str]:
 
 
 def test_what_is_exported_can_be_taken_in_by_somebody_else(store, owner, monkeypatch):
-    files = exported(visit_and_ask("Round and round."), monkeypatch)
+    files = exported(click(visit_and_ask("Round and round."), "Pin to the top"), monkeypatch)
     assert "You said Round and round." in files["Export as Markdown"]
     assert json.loads(files["Export as a notebook"])["nbformat"] == 4
     owner(EVE)
@@ -159,6 +159,7 @@ def test_what_is_exported_can_be_taken_in_by_somebody_else(store, owner, monkeyp
     assert "You said Round and round." in words(page)
     take_in(page, files["Export all conversations"])
     assert len(store.list(EVE)) == 2 and len(store.list(ADA)) == 1
+    assert all(summary.pinned for summary in store.list(EVE))
 
 
 def test_a_damaged_conversation_is_left_out_of_the_export_of_all_and_that_is_said(
