@@ -140,10 +140,10 @@ def _places(race: Race) -> list[tuple[Pane, DeltaGenerator]]:
     wide = [pane for pane in race.panes if pane.letter == st.session_state.get(EXPANDED)]
     narrow = [pane for pane in race.panes if pane not in wide]
     st.html(_TWO_BY_TWO)
+    above = [(pane, st.container(border=True)) for pane in wide]
     with st.container(key=f"panes-{len(narrow)}"):
         columns = st.columns(len(narrow), border=True)
-    return [(pane, st.container(border=True)) for pane in wide] + list(
-        zip(narrow, columns, strict=True))
+    return above + list(zip(narrow, columns, strict=True))
 
 
 def _start(race: Race, answer: Answer, one_at_a_time: bool) -> None:
@@ -232,7 +232,7 @@ def _show_end(race: Race, pane: Pane, turn: Turn, *, is_last: bool) -> None:
         # An error, a speed or an ending may say which model it is.
         return
     show_outcome(reply)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         pick_version(pane.chat, turn, show=lambda version: _show_version(race, pane, version))
         if is_last:
             st.button(_("Try {letter} again").format(letter=pane.letter), key=f"again-{turn.id}",

@@ -27,8 +27,8 @@ Answer = Callable[[Pane, Turn], Reply]
 
 
 def show_differences(race: Race) -> None:
-    """Draw the word-level difference of two of the last answers."""
-    panes = {pane.letter: pane for pane in race.panes if pane.reply is not None and pane.reply.text}
+    """Draw the word-level difference of two of the answers to the latest question."""
+    panes = {pane.letter: pane for pane in race.comparable if pane.reply.text}
     if len(panes) < 2:
         return
     st.subheader(_("Differences"))
@@ -77,7 +77,7 @@ def show_steadiness(race: Race, answer: Answer) -> None:
                      expanded=bool(race.runs)):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             count = st.number_input(_("Runs of each"), 2, 10, 3, key="steadiness-runs", width=160)
-            st.button(_("Run {count} calls").format(count=count * len(race.panes)),
+            st.button(_("Run {count} calls").format(count=count * len(race.comparable)),
                       key="steadiness-start", icon=":material/play_arrow:",
                       on_click=race.begin_runs, args=(count,))
             stop = st.empty()
@@ -93,11 +93,15 @@ def show_steadiness(race: Race, answer: Answer) -> None:
         _show_runs(race)
 
 
+def _running_again(race: Race) -> list[Pane]:
+    return [pane for pane in race.panes if pane.letter in race.runs]
+
+
 def _run_all(race: Race, answer: Answer) -> None:
     """Ask until every pane has had its runs: each model one at a time, the models at once."""
     bar = st.empty()
     while not race.runs_are_over:
-        for pane in race.panes:
+        for pane in _running_again(race):
             runs = race.runs[pane.letter]
             if len(runs) < race.runs_wanted and not (runs and runs[-1].is_running):
                 try:
@@ -105,7 +109,7 @@ def _run_all(race: Race, answer: Answer) -> None:
                 except ParleyError as error:
                     runs.append(Reply.failed(pane.spec.id, error))
         done = sum(not run.is_running for runs in race.runs.values() for run in runs)
-        wanted = race.runs_wanted * len(race.panes)
+        wanted = race.runs_wanted * len(race.runs)
         bar.progress(done / wanted, text=_("{done} of {wanted} calls").format(
             done=done, wanted=wanted))
         running = [run for runs in race.runs.values() for run in runs if run.is_running]
@@ -116,7 +120,7 @@ def _run_all(race: Race, answer: Answer) -> None:
 
 def _show_runs(race: Race) -> None:
     rows: dict[str, list[str]] = {}
-    shown = [pane for pane in race.panes if race.runs[pane.letter]]
+    shown = [pane for pane in _running_again(race) if race.runs[pane.letter]]
     for pane in shown:
         runs = race.runs[pane.letter]
         ended = [run.text for run in runs if run.ending in (Ending.STOP, Ending.LENGTH)]

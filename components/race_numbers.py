@@ -45,9 +45,12 @@ SETTING_NAMES = {"system": "System prompt", "temperature": "Temperature", "top_p
 
 
 def show_numbers(race: Race) -> None:
-    """Draw the figures of the last answers, one column a pane."""
-    panes = [pane for pane in race.panes if pane.reply is not None]
+    """Draw the figures of the answers to the latest question, one column a pane."""
+    panes = race.comparable
     st.subheader(_("Numbers"))
+    if left_out := [pane.letter for pane in race.panes if pane not in panes]:
+        st.caption(_("Not compared, as the last message did not go there: {letters}").format(
+            letters=", ".join(left_out)))
     rate = st.number_input(
         _("What an hour of this machine costs, in US dollars"), 0.0, 1000.0, 0.0, 0.05,
         key="hourly-rate", persist_state="session", width=320,
@@ -151,7 +154,7 @@ def tokens_over_time(reply: Reply) -> list[tuple[float, float]]:
 
 def show_parity(race: Race) -> None:
     """Draw what became of each setting on each side: as asked, changed, or left out."""
-    panes = [pane for pane in race.panes if pane.reply is not None]
+    panes = race.comparable
     with st.expander(_("Parity: were all asked the same?"), icon=":material/balance:"):
         names = [name for name in SETTING_NAMES
                  if any(pane.reply.settings.get(name) not in (None, "") for pane in panes)]

@@ -226,9 +226,11 @@ def keep_link(contenders: Sequence[Contender], settings: Mapping[str, Any], race
 
 def offer_linked_prompt(race: Race) -> None:
     """Draw the prompt that came with the address, and the button that sends it."""
-    place = st.container()
+    # Emptied at once when the race has begun: a second press would ask everyone again.
+    place = st.empty()
     prompt = st.session_state.get("linked-prompt")
     if prompt and race.panes[0].chat.last is None:
-        show_text(prompt, by_person=True, container=place)
-        place.button(_("Start this race"), type="primary", icon=":material/flag:",
-                  on_click=race.ask, args=(prompt,))
+        with place.container():
+            show_text(prompt, by_person=True)
+            st.button(_("Start this race"), type="primary", icon=":material/flag:",
+                      on_click=race.ask, args=(prompt,))

@@ -15,6 +15,7 @@ This module does not know how a question is answered, nor pages.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,7 +106,7 @@ class Race:
     verdict: Wording | str | None = None
     """A sentence on the vote of a blind race, or on why it is void."""
     runs: dict[str, list[Reply]] = field(default_factory=dict)
-    """By letter: further answers to the last question, which no history holds."""
+    """By letter: further answers to the latest question, which no history holds."""
     runs_wanted: int = 0
     """How many of them each pane is to have."""
 
@@ -146,14 +147,22 @@ class Race:
         """Whether every pane has had its answer to the last question."""
         return bool(self.replies) and not self.is_running and not self.waiting
 
+    @property
+    def comparable(self) -> list[Pane]:
+        """The panes that answered the latest question. Those it did not go to are left out."""
+        asked = {pane.letter: pane.question.created_at for pane in self.panes if pane.question}
+        return [pane for pane in self.panes if pane.reply is not None
+                and asked[pane.letter] == max(asked.values())]
+
     def ask(self, content: str, pictures: Sequence[Picture] = ()) -> None:
         """Put a message to every pane, or to the one that the race goes on with."""
         self.stop()
         self.stop_runs()
         self.runs = {}
+        asked_at = time.time()  # The same for all: by this the question is known as one.
         for pane in self.panes:
             if self.only in (None, pane.letter):
-                pane.chat.append("human", content, pictures=list(pictures))
+                pane.chat.append("human", content, pictures=list(pictures)).created_at = asked_at
 
     def stop(self) -> None:
         """Stop every answer that runs, and wait a moment until it has."""
@@ -166,9 +175,12 @@ class Race:
     # ── The same question again and again ────────────────────────────────────────────
 
     def begin_runs(self, count: int) -> None:
-        """Want `count` further answers of each pane; whoever draws the page asks for them."""
+        """Want `count` further answers to the latest question of each pane that answered it.
+
+        Whoever draws the page asks for them.
+        """
         self.stop_runs()
-        self.runs, self.runs_wanted = {pane.letter: [] for pane in self.panes}, count
+        self.runs, self.runs_wanted = {pane.letter: [] for pane in self.comparable}, count
 
     def stop_runs(self) -> None:
         """Want no more, and stop those that run."""

@@ -7,6 +7,7 @@ answers there is a real engine, which this process starts and can kill.
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from llm.local_engines import Engine, Limits, Pool
 from llm.votes import import_votes
 from tests.app import RunningApp, wait_until
 from tests.browser.controls import wait_until_at_rest
-from tests.servers.gated import gated
+from tests.servers.gated import GatedServer, gated
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -140,15 +141,39 @@ def test_both_stream_at_once_one_is_stopped_and_the_other_finishes(page: Page, o
     forgive_the_health_check(complaints)
 
 
+def address_of_gated_race(server: GatedServer, own_app, folder: Path) -> str:
+    """Where two race that begin their answers and end them when the server's gate is opened."""
+    catalog = folder / "models.toml"
+    catalog.write_text("\n".join(
+        f'[[model]]\nid = "{name}"\nlabel = "{name}"\nprovider = "openai"\nmodel = "{name}"\n'
+        f'base_url = "{server.base_url}"\nopen = true\n' for name in ("one", "two")))
+    app = own_app(env={"PARLEY_MODELS": str(catalog)})
+    return f"{app.url}/compare?model=one&model=two"
+
+
+def test_the_offer_of_a_link_is_gone_once_its_race_runs_and_an_expanded_pane_stands_above(
+        page: Page, own_app, tmp_path, complaints):
+    with gated() as server:
+        page.goto(address_of_gated_race(server, own_app, tmp_path) + "&prompt=Wait")
+        start = page.get_by_role("button", name="Start this race")
+        start.click()
+        for answer in answers(page):
+            expect(answer.get_by_text("Begun with Wait")).to_be_visible()
+        expect(start).to_have_count(0)
+        server.gate.set()
+        page.get_by_role("button", name="Expand B").click()
+        back = page.get_by_role("button", name="Side by side", exact=True)
+        expect(back).to_be_visible()
+        wait_until_at_rest(page)
+        other = page.get_by_role("button", name="Expand A")
+        assert back.bounding_box()["y"] < other.bounding_box()["y"]
+    forgive_the_health_check(complaints)
+
+
 def test_a_reload_in_mid_reply_finds_both_answers_under_way_and_asks_nobody_again(
         page: Page, own_app, tmp_path, complaints):
     with gated() as server:
-        catalog = tmp_path / "models.toml"
-        catalog.write_text("\n".join(
-            f'[[model]]\nid = "{name}"\nlabel = "{name}"\nprovider = "openai"\nmodel = "{name}"\n'
-            f'base_url = "{server.base_url}"\nopen = true\n' for name in ("one", "two")))
-        app = own_app(env={"PARLEY_MODELS": str(catalog)})
-        page.goto(f"{app.url}/compare?model=one&model=two")
+        page.goto(address_of_gated_race(server, own_app, tmp_path))
         say(page, "Wait for the reload")
         for answer in answers(page):
             expect(answer.get_by_text("Begun with Wait for the reload")).to_be_visible()

@@ -52,6 +52,23 @@ def test_a_follow_up_goes_to_one_alone_once_the_race_goes_on_with_it():
     assert [pane.letter for pane in begun.waiting] == ["B"]
 
 
+def test_only_answers_to_one_and_the_same_question_are_comparable():
+    begun = asked(answered(), answered())
+    assert begun.comparable == begun.panes
+    begun.only = "B"
+    begun.ask("And at night?")
+    begun.panes[1].take(answered())
+    begun.begin_runs(2)
+    assert begun.comparable == [begun.panes[1]] and list(begun.runs) == ["B"]
+    begun.only = None
+    begun.ask("And at noon?")
+    assert begun.comparable == []
+    for pane in begun.panes:
+        pane.take(answered())
+    assert begun.comparable == begun.panes
+    assert len(read_again(begun).comparable) == 2
+
+
 def test_asking_again_leaves_the_other_pane_and_keeps_the_old_answer():
     begun = asked(answered("first"), answered("other"))
     begun.panes[0].ask_again()

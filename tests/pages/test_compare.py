@@ -361,8 +361,22 @@ def test_asking_one_again_leaves_the_other_alone(servers):
 def test_going_on_with_one_sends_the_next_message_to_it_alone(servers):
     page = ask(open_page(FAST, SLOW), "Why?")
     button(page, "Go on with B only").click().run()
+    assert list(page.table[0].value) == ["A · Test-Fast", "B · Test-Slow"]
     ask(page, "And then?")
     assert len(servers[0].requests) == 1 and len(servers[1].requests) == 2
+
+
+def test_an_answer_to_an_earlier_question_is_not_compared_with_one_to_a_later(servers):
+    page = ask(open_page(FAST, SLOW), "Why?")
+    button(page, "Go on with B only").click().run()
+    ask(page, "And then?")
+    assert list(page.table[0].value) == ["B · Test-Slow"]
+    assert "Not compared, as the last message did not go there: A" in words(page)
+    assert "Differences" not in [heading.value for heading in page.subheader]
+    assert button(page, "Run 3 calls")
+    button(page, "Ask all again").click().run()
+    ask(page, "And now?")
+    assert len(list(page.table[0].value)) == 2
 
 
 def test_one_at_a_time_never_has_two_under_way(servers):
