@@ -42,9 +42,8 @@ def import_over(store, chat):
 
 
 def look_whether_pinned(store, chat):
-    store.pin(OWNER, chat.id)
+    assert store.is_pinned(OWNER, chat.id)
     assert not store.is_pinned(THIEF, chat.id)
-    store.pin(OWNER, chat.id, False)
 
 
 def put_records(store, chat):
@@ -70,7 +69,7 @@ ATTEMPTS = {
     "search": lambda store, chat: store.search(THIEF, "Ada") == [] or pytest.fail("found"),
     "replies": lambda store, chat: store.replies(THIEF) == [] or pytest.fail("read"),
     "rename": lambda store, chat: unknown(lambda: store.rename(THIEF, chat.id, "Forged")),
-    "pin": lambda store, chat: unknown(lambda: store.pin(THIEF, chat.id)),
+    "pin": lambda store, chat: unknown(lambda: store.pin(THIEF, chat.id, False)),
     "is_pinned": look_whether_pinned,
     "delete": lambda store, chat: unknown(lambda: store.delete(THIEF, chat.id)),
     "undelete": delete_and_bring_back,
@@ -110,7 +109,7 @@ def test_as_somebody_else_it_reaches_and_changes_nothing(store, kept, name):
     after = store.load(OWNER, kept.id)
     assert (after.title, after.turns, after.shown) == (kept.title, kept.turns, kept.shown)
     [summary] = store.list(OWNER)
-    assert (summary.title, summary.pinned) == ("Trains", False)
+    assert (summary.title, summary.pinned) == ("Trains", True)
     assert store.search(OWNER, "Ada")[0].id == kept.id
     assert store.records(OWNER, "votes") == {"1": "mine"}
     assert store.picture_bytes(OWNER) == sum(len(picture.data) for picture in PICTURES)
