@@ -32,10 +32,8 @@ SHOWN_TURNS = 16
 """Turns drawn at once: they are sent again at each rerun, and 20 cost 1.6 times what 10 do."""
 
 MAX_CHARACTERS = 200_000
-"""A message longer than this is a file, and no model here reads it whole."""
-
-MAX_PASTED = 5_000_000
-"""What the box itself lets in. Above that it drops a paste without a word, so it is far above."""
+"""A message longer than this is a file, and no model here reads it whole. The box is not told
+so: a longer paste it would drop without a word."""
 
 SAVING_SECONDS = 10
 """How long the page waits to hear whether a reply that has ended could be kept."""
@@ -70,8 +68,7 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
     is shown where it stands.
     """
     box = _box(chat)
-    st.chat_input(_("Your message"), key=box, max_chars=MAX_PASTED, on_submit=_ask_from_box,
-                  args=(chat, box, pictures),
+    st.chat_input(_("Your message"), key=box, on_submit=_ask_from_box, args=(chat, box, pictures),
                   accept_file="multiple" if takes_pictures else False)
     show_refusal(box)
     if not chat.turns and starters:

@@ -12,14 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import kept_races, session
 from components.browser import announce
-from components.conversation import (
-    MAX_PASTED,
-    OnEnd,
-    check_length,
-    pick_version,
-    refuse,
-    show_refusal,
-)
+from components.conversation import OnEnd, check_length, pick_version, refuse, show_refusal
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _, say
@@ -62,8 +55,7 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> None:
         label = _("Your message: it begins the next blind race")
     elif race.only:
         label = _("Your message to {letter}").format(letter=race.only)
-    st.chat_input(label, key=_BOX, max_chars=MAX_PASTED,
-                  accept_file="multiple" if sees else False,
+    st.chat_input(label, key=_BOX, accept_file="multiple" if sees else False,
                   on_submit=_ask_from_box, args=(race, contenders))
     with st.bottom:
         show_refusal(_BOX)
