@@ -6,6 +6,7 @@ was asked for.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -22,9 +23,6 @@ FLUSHES_OF_ALL = 250
 """A second, for all browsers together: as many as leave half of a core for the replies
 themselves. With 50 people at once each sees its text grow five times a second."""
 
-LOOKS_PER_SECOND = 50
-"""How often is looked whether one has begun or ended, which shows at once."""
-
 _drawn_now: set[_Drawing] = set()
 """Of all sessions of this process."""
 
@@ -38,14 +36,19 @@ def draw_as_they_grow(replies: Sequence[tuple[Reply, DeltaGenerator]], *,
     """
     drawings = {number: _Drawing(reply, place) for number, (reply, place) in enumerate(replies)}
     _drawn_now.update(drawings.values())
+    news = threading.Event()  # one has begun or ended, which shows at once
+    for reply, _place in replies:
+        reply.tell(news)
     try:
         while drawings:
+            news.clear()
             for number, drawing in list(drawings.items()):
                 if drawing.is_over_after_drawing():
                     _drawn_now.discard(drawings.pop(number))
                     at_end(number)
             if drawings:
-                time.sleep(1 / LOOKS_PER_SECOND)
+                news.wait(max(0, min(drawing.due for drawing in drawings.values())
+                              - time.monotonic()))
     finally:
         _drawn_now.difference_update(drawings.values())
 

@@ -152,6 +152,13 @@ class Reply:
                 yield self
         yield self
 
+    def tell(self, news: threading.Event) -> None:
+        """Have `news` set at its first text and at its end; now, if it has come to either."""
+        if self._run is not None:
+            self._run.told.append(news)
+        if self.text or not self.is_running:
+            news.set()
+
     def wait(self, timeout: float | None = None) -> Reply:
         """Block until it has ended, or `timeout` seconds have passed. Returns itself."""
         if self._run is not None:
@@ -195,6 +202,8 @@ class _Run:
         self.on_end, self.limits = on_end, limits
         self.first_text = threading.Event()
         self.done = threading.Event()
+        self.told = [self.first_text]
+        """At the first text and at the end: see `Reply.tell`."""
         self._task: asyncio.Task[None] | None = None
         self._stop_asked = False
 
@@ -233,7 +242,7 @@ class _Run:
             reply.total_seconds = time.perf_counter() - started
             self._count(listener)
             self._task = None
-            self.first_text.set()
+            self._tell()
             if self.on_end is not None:
                 try:
                     unfinished = self.on_end(reply)
@@ -255,7 +264,7 @@ class _Run:
                 reply.chunk_times.append((now, len(reply.text)))
                 if reply.first_token_seconds is None:
                     reply.first_token_seconds = now
-                    self.first_text.set()
+                    self._tell()
                 if len(reply.text) > self.limits.characters:
                     return Ending.LENGTH
         finally:
@@ -271,6 +280,10 @@ class _Run:
                 "The model answered without a word. Ask again, or put the question differently."
             )
         return ending
+
+    def _tell(self) -> None:
+        for news in self.told:
+            news.set()
 
     def _fail(self, error: Exception) -> None:
         told = vendor_errors.translate(error, self.spec)

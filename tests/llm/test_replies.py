@@ -160,6 +160,19 @@ def test_what_is_done_at_the_end_may_take_its_time_and_holds_up_no_other_reply()
     assert reply.wait(5).ending is Ending.STOP
 
 
+def test_whoever_asks_is_told_of_the_first_text_and_of_the_end():
+    news = threading.Event()
+    reply = reply_of(0.1, "One", 0.3, " two", 0.3)
+    reply.tell(news)
+    assert not news.is_set()
+    assert news.wait(5) and (reply.text, reply.is_running) == ("One", True)
+    news.clear()
+    assert news.wait(5) and (reply.text, reply.is_running) == ("One two", False)
+    late = threading.Event()
+    reply.tell(late)
+    assert late.is_set()
+
+
 def test_updates_come_even_when_nothing_does_so_that_a_page_can_be_left():
     reply = reply_of(60.0)
     updates = reply.updates(every=0.01)
