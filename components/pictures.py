@@ -26,6 +26,10 @@ from llm.wording import Wording
 _CHOSEN, _SHOT, _PASTED = "pictures", "camera", "pasted_pictures"
 """The session's keys for the files from each way in."""
 
+_NO_LIMIT_OF_STREAMLITS = f"""<style>
+.st-key-{_CHOSEN} [data-testid="stFileUploaderDropzoneInstructions"] {{display: none}}
+</style>"""
+
 _READ = "read_pictures"
 """The session's key for the digests of the files last read, and the pictures in them."""
 
@@ -35,11 +39,13 @@ def take_pictures() -> list[Picture]:
 
     What is pasted into the message's box comes through `hold`.
     """
+    # Of any name and size: what a file is, its bytes say, and what is wrong with it we say
+    # ourselves, in the reader's language. Streamlit's own limit is above ours, and not shown.
+    st.html(_NO_LIMIT_OF_STREAMLITS)
     st.file_uploader(
-        _("Pictures: choose or drop up to {count} here, or paste them into the message's box")
-        # Of any name: what a file is, its bytes say, and what is wrong with it we say ourselves.
-        .format(count=MAX_PICTURES), accept_multiple_files=True, key=_CHOSEN,
-        max_upload_size=MAX_BYTES // 1024 // 1024)
+        _("Pictures: choose or drop up to {count} here, each of up to {most} MB, or paste them "
+          "into the message's box").format(count=MAX_PICTURES, most=MAX_BYTES // 1024 // 1024),
+        accept_multiple_files=True, key=_CHOSEN)
     if st.toggle(_("Use the camera"), key="use-camera"):
         st.camera_input(_("Take a photo"), key=_SHOT)
     if st.session_state.get(_PASTED):

@@ -94,6 +94,17 @@ def test_the_alt_text_is_ready_to_copy_as_html(page: Page, app_url: str):
     assert "&amp; night" in copied
 
 
+def test_a_file_too_large_is_refused_in_our_own_words(page: Page, app_url: str, tmp_path: Path):
+    large = tmp_path / "large.png"
+    large.write_bytes(text_page([SIGN]) + bytes(21 * 1024 * 1024))
+    open_stage(page, app_url, "A picture")
+    uploader = page.locator("[aria-label^='Pictures:']")
+    expect(uploader).to_have_attribute("aria-label", re.compile("each of up to 20 MB"))
+    expect(page.get_by_text("64MB per file", exact=True)).to_be_hidden()
+    uploader.locator("input").set_input_files(large)
+    expect(page.get_by_text("MB; a picture may have up to 20 MB. Save it smaller")).to_be_visible()
+
+
 def test_what_a_button_asks_is_changed_and_sent_without_a_mouse(page: Page, app_url: str):
     open_stage(page, app_url, "A picture")
     paste(page, shapes())
