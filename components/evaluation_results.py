@@ -221,9 +221,11 @@ def _show_rows(results: Results) -> None:
         return
     shown = shown[:SHOWN_ROWS]
     cells = pd.DataFrame([_cells(row) for row in shown])
-    # What is the same everywhere would only take the answers' room.
-    hidden = [name for name, plainly in ((_("Kind of task"), ""), (_("Run"), 1))
+    # What is the same everywhere would only take the answers' room, and Streamlit writes "None"
+    # where there is no number.
+    hidden = [name for name, plainly in ((_("Kind of task"), ""), (_("Run"), 1), (_("Checks"), "–"))
               if (cells[name] == plainly).all()]
+    hidden += [name for name in cells if cells[name].isna().all()]
     chosen = st.dataframe(
         cells.drop(columns=hidden), hide_index=True, height=420,
         on_select="rerun", selection_mode="single-row", key=f"rows-{words}-{only}",

@@ -130,6 +130,13 @@ def test_rows_are_searched_and_filtered_to_where_models_differ(server, owner):
     assert set(rows(page)["Checks"]) == {"not passed"}
 
 
+def test_a_column_in_which_nothing_stands_is_left_out(server, owner):
+    page = type_set(open_page(), "Why?\nWhat for?", "text")
+    page = wait_for_the_end(press(page, "evaluation-start"), owner)
+    assert list(rows(page)) == ["No.", "Prompt", "Model", "Answer", "Seconds", "Tokens out",
+                                "Ending"]
+
+
 def test_only_the_first_prompts_of_a_shipped_set_can_be_run(server, owner):
     page = open_page()
     well(page.multiselect(key="evaluated").set_value([GOOD]).run())
