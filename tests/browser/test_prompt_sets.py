@@ -59,6 +59,11 @@ def test_what_the_command_line_found_is_opened_read_and_taken_away_again(
     page.get_by_role("textbox", name="Search").press("Enter")
     expect(page.get_by_text("1 of 4 rows.")).to_be_visible()
 
+    # The table's own download would hand a spreadsheet formulas that a model wrote.
+    page.get_by_test_id("stDataFrame").hover()
+    toolbars = page.get_by_test_id("stElementToolbar")
+    expect(toolbars.get_by_role("button", name="Fullscreen: Every row")).to_be_visible()
+    expect(toolbars.get_by_role("button", name="CSV")).to_have_count(0)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
     download.value.save_as(tmp_path / "again.csv")
