@@ -22,6 +22,36 @@ from llm.scorecard import Measured, Score, Spread, measure, score, to_csv, to_js
 MAX_POINTS = 400
 """Of one plot: more are not seen, and each is sent to the browser."""
 
+FAILURES = {
+    "MissingKeyError": "no key was given",
+    "InvalidKeyError": "the key was not accepted",
+    "PermissionDeniedError": "the key is not for this model",
+    "ModelNotFoundError": "the service has no such model",
+    "InvalidRequestError": "the service did not take the request",
+    "ContextTooLongError": "too long for the context window",
+    "RequestTooLargeError": "more bytes than the service takes",
+    "RateLimitError": "asked too often",
+    "QuotaExceededError": "the credit is used up",
+    "ServiceUnavailableError": "the service could not answer",
+    "ServiceUnreachableError": "no connection to the service",
+    "ServiceTimeoutError": "the service was silent for too long",
+    "BrokenReplyError": "the reply could not be read",
+    "CutReplyError": "the reply was cut off",
+    "EmptyReplyError": "the reply was empty",
+    "WeightsMissingError": "the weights were not there",
+    "WeightsDamagedError": "the weights were damaged",
+    "UnsupportedModelError": "the engine does not know such models",
+    "NoRoomError": "no room on the disk",
+    "HubUnreachableError": "no connection to the hub",
+    "FetchCancelledError": "the download was stopped",
+    "OutOfMemoryError": "not enough memory",
+    "EngineError": "the engine did not start, or ended",
+    "UnreadablePictureError": "the picture could not be read",
+    "PictureTooLargeError": "the picture was too large",
+    "CannotSeeError": "the model cannot see",
+}
+"""A class of `llm.errors` -> what happened, in a few words."""
+
 
 def gather_figures() -> list[Measured]:
     """Those of the kept conversations and of this visit, each reply once, the oldest first.
@@ -134,8 +164,13 @@ def _show_plot(title: str, scores: Sequence[Score], measured: Sequence[Measured]
 
 
 def _show_failures(scores: Sequence[Score], names: dict[str, str]) -> None:
-    rows = {f"{names[found.model_id]} · {kind}": [str(count)]
+    rows = {f"{names[found.model_id]} · {_what_failed(kind)}": [str(count)]
             for found in scores for kind, count in found.failures.items()}
     if rows:
         st.subheader(_("What failed"))
         st.table(table(rows, [_("How often")]))
+
+
+def _what_failed(kind: str) -> str:
+    # One that an earlier version has kept may be of a kind that is no more.
+    return _(FAILURES[kind]) if kind in FAILURES else kind

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.scorecard import FAILURES
+from llm.errors import LocalModelError, ModelServiceError, PictureError
 from tests.app import ROOT
 from tests.pages.test_stages import button, words
 from tests.servers.fixed_rate import FixedRateServer
@@ -66,7 +68,16 @@ def test_a_failure_is_counted_and_told_by_its_kind(echo: FixedRateServer):
     page = open_page("08_scorecard", visit=ask("Hello?"))
     assert scores(page).loc["Echo", ["Replies", "Failed", "First token"]].tolist() == [
         "1", "1", "–"]
-    assert page.table[1].value.index[0].startswith(r"Echo · ")
+    assert list(page.table[1].value.index) == ["Echo · no connection to the service"]
+
+
+def test_every_way_in_which_a_reply_can_fail_is_told_in_words():
+    def kinds(error: type) -> set[str]:
+        return {kind.__name__ for kind in error.__subclasses__()}.union(
+            *map(kinds, error.__subclasses__()))
+
+    assert set(FAILURES) == set().union(*map(kinds, (ModelServiceError, LocalModelError,
+                                                     PictureError)))
 
 
 def test_anothers_replies_are_not_counted(owner: Callable[[str], None]):
