@@ -66,8 +66,11 @@ def pick_conversation(stage: str) -> Transcript:
             _draw_notice()
         with st.container():
             _draw_list(stage, chat)
-        with st.expander(_("What is kept"), icon=":material/shield_person:"):
-            _draw_keeping()
+        keeping = st.expander(_("What is kept"), icon=":material/shield_person:",
+                              key="what-is-kept", on_change="rerun")
+        if keeping.open:
+            with keeping:
+                _draw_keeping()
     return chat
 
 
@@ -134,7 +137,11 @@ def _draw_notice() -> None:
 
 def _draw_actions(chat: Transcript) -> None:
     """What can be done to the conversation that is shown."""
-    with st.popover(_("This conversation"), icon=":material/more_horiz:"):
+    actions = st.popover(_("This conversation"), icon=":material/more_horiz:",
+                         key=f"actions-{chat.id}", on_change="rerun")
+    if not actions.open:
+        return
+    with actions:
         with st.form(f"rename-{chat.id}", border=False):
             st.text_input(_("Title"), chat.title, key=f"title-{chat.id}",
                           max_chars=TITLE_CHARACTERS)

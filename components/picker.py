@@ -39,8 +39,12 @@ def pick_model(key: str = "model", *, label: str | None = None, default: str | N
         spec = specs[chosen]
         engine_status(spec)
         enter_key(spec)
-        with st.expander(_("About this model")):
-            show_model_card(spec)
+        # What is folded away is drawn when it is opened, as everywhere: else each run of
+        # the page takes its time, in the app and in the browser.
+        card = st.expander(_("About this model"), key=f"about-{key}", on_change="rerun")
+        if card.open:
+            with card:
+                show_model_card(spec)
     return spec
 
 

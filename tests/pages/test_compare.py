@@ -231,8 +231,9 @@ def test_no_race_is_kept_while_nothing_is_to_be_nor_shown_to_anybody_else(server
 def test_what_is_deleted_with_everything_else_does_not_come_back(servers, owner):
     vote(open_page(FAST, SLOW, blind="1"))
     page = ask(open_page(FAST, SLOW), "Old?")
-    chat = AppTest.from_file(str(ROOT / "pages" / "03_chatbot.py"), default_timeout=30).run()
-    button(chat, "Delete all of it").click().run()
+    chat = AppTest.from_file(str(ROOT / "pages" / "03_chatbot.py"), default_timeout=30)
+    chat.session_state["what-is-kept"] = True  # unfolded
+    button(chat.run(), "Delete all of it").click().run()
     assert not chat.exception
     assert "The first heard" not in words(open_page(FAST, SLOW))
     assert "No votes yet." in standings_of(open_page(FAST, SLOW))

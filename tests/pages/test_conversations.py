@@ -15,7 +15,7 @@ from llm.transcript import Transcript
 from llm.transcript_json import write_conversations
 from storage import Store
 from tests.app import ROOT
-from tests.pages.test_kept import ADA, EVE, click, visit, visit_and_ask, words
+from tests.pages.test_kept import ADA, EVE, click, open_actions, visit, visit_and_ask, words
 from tests.pages.test_stages import ask
 from tests.transcripts import everything, say
 
@@ -106,20 +106,20 @@ def test_nobody_elses_are_listed_found_or_opened_by_their_id(store, owner):
 
 
 def test_it_is_renamed_and_pinned_above_later_ones(store):
-    page = visit_and_ask("hm")
+    page = open_actions(visit_and_ask("hm"))
     field(page, "Title").set_value("Sea birds")
     click(page, "Rename")
     click(page, "Pin to the top")
     click(page, "New conversation")
     ask(page, "Later.")
     assert listed(page)[0] == "Sea birds | Without memory · pinned"
-    open_titled(page, "Sea birds")
+    open_actions(open_titled(page, "Sea birds"))
     click(page, "Unpin")
     assert listed(visit())[0].startswith("Later.")
 
 
 def test_deleting_can_be_undone(store):
-    page = click(visit_and_ask("Dear me."), "Delete this conversation")
+    page = click(open_actions(visit_and_ask("Dear me.")), "Delete this conversation")
     assert listed(page) == [] and "You said Dear me." not in words(page)
     assert "Deleted: Dear me." in words(page) and listed(visit()) == []
     click(page, "Undo")
@@ -129,7 +129,7 @@ def test_deleting_can_be_undone(store):
 
 
 def test_what_cannot_be_done_is_said(store, monkeypatch):
-    page = visit_and_ask("Hello")
+    page = open_actions(visit_and_ask("Hello"))
     store.delete(ADA, store.list(ADA)[0].id)
     click(page, "Pin to the top")
     assert "There is no such conversation here." in words(page)
@@ -149,7 +149,8 @@ def exported(page: AppTest, monkeypatch) -> dict[str, str]:
 
 
 def test_what_is_exported_can_be_taken_in_by_somebody_else(store, owner, monkeypatch):
-    files = exported(click(visit_and_ask("Round and round."), "Pin to the top"), monkeypatch)
+    page = click(open_actions(visit_and_ask("Round and round.")), "Pin to the top")
+    files = exported(page, monkeypatch)
     assert "You said Round and round." in files["Export as Markdown"]
     assert json.loads(files["Export as a notebook"])["nbformat"] == 4
     owner(EVE)

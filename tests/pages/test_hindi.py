@@ -72,6 +72,8 @@ def test_what_was_done_to_a_picture_is_told_in_hindi_also_on_the_next_visit(
 def test_the_picture_reader_answers_in_hindi_and_says_in_hindi_what_it_is(
         store: Store, reader):
     page = with_picture(encoded(halves((300, 200))), "picture-reader")
+    page.session_state["about-model-that-sees"] = True  # unfolded
+    page.run()
     assert "भाषा मॉडल नहीं: यह तस्वीर का पाठ पढ़ता है" in words(page)
     click(page, "वैकल्पिक पाठ (alt)")
     alt = store.load(ADA, store.list(ADA)[0].id).path()[-1].text

@@ -26,7 +26,9 @@ def words(page: AppTest) -> str:
 
 
 def visit(name: str = "03_chatbot") -> AppTest:
-    page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60)
+    page.session_state["what-is-kept"] = True  # unfolded
+    page.run()
     assert not page.exception
     return page
 
@@ -41,6 +43,13 @@ def click(page: AppTest, label: str) -> AppTest:
     button(page, label).click().run()
     assert not page.exception
     return page
+
+
+def open_actions(page: AppTest) -> AppTest:
+    """Unfold what can be done to the conversation that is shown."""
+    chat_id = page.chat_input[0].key.removeprefix("box-")
+    page.session_state[f"actions-{chat_id}"] = True
+    return page.run()
 
 
 # ── After a reload ───────────────────────────────────────────────────────────────────
@@ -112,7 +121,7 @@ def test_what_two_tabs_say_in_one_conversation_stands_side_by_side(store):
 
 def test_what_is_said_where_another_tab_deleted_it_is_said_to_go_with_it(store):
     page = visit_and_ask("One.")
-    other = click(visit(), "Delete this conversation")
+    other = click(open_actions(visit()), "Delete this conversation")
     ask(page, "Two.")
     assert "You said Two." in words(page) and "This conversation was deleted" in words(page)
     click(other, "Undo")
