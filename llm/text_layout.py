@@ -237,20 +237,27 @@ def _is_heading(group: list[Region], usual: float) -> bool:
 def as_markdown(blocks: Sequence[Block]) -> str:
     """The blocks as Markdown, in which nothing that stood on the picture has a meaning.
 
-    The text is anybody's: an image, a link or HTML in it stays the characters it is.
+    The text is anybody's: an image, a link or HTML in it stays the characters it is. Lists
+    and code are told by how they stand there, and keep their indents.
     """
     sizes = sorted({round(_height(block)) for block in blocks if block.kind == "heading"},
                    reverse=True)
     parts = []
-    for block in blocks:
-        if block.kind == "table":
-            parts.append(_markdown_table(block))
-        elif block.kind == "heading":
-            level = min(sizes.index(round(_height(block))) + 1, 3)
-            parts.append("#" * level + " " + " ".join(map(_escaped, block.text_rows)))
-        else:
-            parts.append("\\\n".join(_plain_start(_escaped(row)) for row in block.text_rows))
+    for run in _with_code_together(blocks):
+        parts += [_markdown_code(run)] if _is_code(run) else [
+            _markdown_block(block, sizes) for block in run]
     return "\n\n".join(parts)
+
+
+def _markdown_block(block: Block, sizes: Sequence[int]) -> str:
+    if block.kind == "table":
+        return _markdown_table(block)
+    if block.kind == "heading":
+        level = min(sizes.index(round(_height(block))) + 1, 3)
+        return "#" * level + " " + " ".join(map(_escaped, block.text_rows))
+    if _is_list(block):
+        return _markdown_list(block)
+    return "\\\n".join(_plain_start(_escaped(row)) for row in block.text_rows)
 
 
 def _height(block: Block) -> float:
@@ -271,3 +278,104 @@ def _escaped(text: str) -> str:
 def _plain_start(row: str) -> str:
     """A row that begins like a heading, a list or a rule is none."""
     return re.sub(r"^(\d+(?=[.)])|(?=[#+=-]))", r"\1\\", row.lstrip())
+
+
+# ── Lists ────────────────────────────────────────────────────────────────────────────
+
+_POINT = re.compile(r"(?P<mark>[•◦▪●○■‣]|[-–*](?=\s)|\d{1,3}[.)](?=\s))\s*(?=\S)")
+"""What an item of a list begins with. "-5" and "3.5" are numbers."""
+
+
+def _is_list(block: Block) -> bool:
+    """Whether a paragraph begins with a list's mark and holds another."""
+    marked = [bool(_POINT.match(row)) for row in block.text_rows]
+    return marked[0] and sum(marked) > 1
+
+
+def _markdown_list(block: Block) -> str:
+    items: list[str] = []
+    indents: list[float] = []
+    """The left ends of the items that the current one stands within, itself included."""
+    for row, text in zip(block.rows, block.text_rows, strict=True):
+        point = _POINT.match(text)
+        if point is None:
+            items[-1] += f" {_escaped(text)}"
+            continue
+        left, height = row[0].left, row[0].height
+        while indents and left < indents[-1] - 0.5 * height:
+            indents.pop()
+        if not indents or left > indents[-1] + 0.5 * height:
+            indents.append(left)
+        number = re.match(r"\d+", point["mark"])
+        mark = f"{number[0]}." if number else "-"
+        words = _plain_start(_escaped(text[point.end():]))
+        items.append("    " * (len(indents) - 1) + f"{mark} {words}")
+    return "\n".join(items)
+
+
+# ── Code ─────────────────────────────────────────────────────────────────────────────
+
+_CODE = re.compile(r"[{}();=<>\[\]]|:$|^[\w-]+: |^- |^#|^//|^(import|return|def|class|const) ")
+"""What half of the lines of a program or a configuration have, and hardly one of prose."""
+
+
+def _with_code_together(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Neighbouring paragraphs that may be one piece of code, and every other block alone."""
+    runs: list[list[Block]] = []
+    for block in blocks:
+        if runs and _may_be_code(runs[-1][0]) and _goes_on_as_code(runs[-1], block):
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    return runs
+
+
+def _may_be_code(block: Block) -> bool:
+    return (block.kind == "paragraph" and all(len(row) == 1 for row in block.rows)
+            and sum(bool(_CODE.search(row)) for row in block.text_rows) * 2 >= len(block.rows))
+
+
+def _goes_on_as_code(run: Sequence[Block], block: Block) -> bool:
+    above, below = run[-1].rows[-1][0], block.rows[0][0]
+    return (below.top > above.bottom and below.top - above.bottom < 3 * above.height
+            and _may_be_code(block))
+
+
+def _is_code(run: Sequence[Block]) -> bool:
+    """Whether these paragraphs have indents, and letters that are nearly all of one width."""
+    lines = [row[0] for block in run for row in block.rows if row[0]]
+    if not _may_be_code(run[0]) or len(lines) < 3:
+        return False
+    width = _letter_width(lines)
+    # A line in which a letter was not read, or that is short, has others.
+    alike = sum(abs(one - width) < 0.1 * width for one in _widths(lines))
+    return any(_indent(line, lines, width) for line in lines) and alike >= 0.7 * len(lines)
+
+
+def _letter_width(lines: Sequence[TextLine]) -> float:
+    return median(_widths(lines))
+
+
+def _widths(lines: Sequence[TextLine]) -> list[float]:
+    """Of a letter in each line. The box is a little wider than its letters."""
+    return [(line.right - line.left) / (len(line.text) + 0.3) for line in lines]
+
+
+def _indent(line: TextLine, lines: Sequence[TextLine], width: float) -> int:
+    """In letters, of which nearly all code has an even number."""
+    return 2 * round((line.left - min(other.left for other in lines)) / width / 2)
+
+
+def _markdown_code(run: Sequence[Block]) -> str:
+    lines = [row[0] for block in run for row in block.rows if row[0]]
+    width = _letter_width(lines)
+    step = median(below.middle - above.middle
+                  for above, below in zip(lines, lines[1:], strict=False))
+    written: list[str] = []
+    for above, line in zip([None, *lines], lines, strict=False):
+        if above is not None and line.middle - above.middle > 1.5 * step:
+            written.append("")
+        written.append(" " * _indent(line, lines, width) + line.text)
+    # A fence is longer than any in the text, which so cannot end it.
+    fence = "`" * max(3, 1 + max(len(ticks) for ticks in re.findall("`*", "\n".join(written))))
+    return "\n".join([fence, *written, fence])

@@ -67,6 +67,10 @@ def text_page(lines: Sequence[str], *, face: str = "DejaVuSans.ttf", pixels: int
     return encoded(page)
 
 
+CODE = ("class Cart:", "    def add(self, item, n=1):", "        for number in range(n):",
+        "            self.items.append(item)", "", "    def clear(self):",
+        "        self.items = []")
+
 LEFT_COLUMN = ("Our town has opened a new", "library by the harbour. It",
                "holds forty thousand books", "and a quiet reading room",
                "that looks out on the sea.")

@@ -82,6 +82,13 @@ def test_a_table_is_read_row_by_row_and_written_as_one():
     assert markdown == "\n".join(["# Price list", "", rows[0], "| --- | --- | --- |", *rows[1:]])
 
 
+@pytest.mark.parametrize(("ink", "paper"), [("black", "white"), ("#dddddd", "#1e1e1e")])
+def test_a_screenshot_of_code_is_written_as_code_with_its_indents(ink, paper):
+    page = pictures.text_page(pictures.CODE, face="DejaVuSansMono.ttf", pixels=18, ink=ink,
+                              paper=paper)
+    assert read(page).as_markdown() == "\n".join(["```", *pictures.CODE, "```"])
+
+
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_text_on_its_side_or_upside_down_is_read_all_the_same(degrees):
     page = pictures.opened(pictures.text_page(pictures.PANGRAMS))

@@ -1,5 +1,7 @@
 """Pieces of text are put into the order in which a person reads them."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +97,38 @@ def test_larger_headings_are_of_a_higher_level():
     assert as_markdown(read_order(lines)).startswith("# Great\n\n## Middling\n\nthe first column")
 
 
+def as_typed(*rows: str, step: float = 30) -> list[TextLine]:
+    """Rows in letters of one width, an empty one being an empty line."""
+    return [line(row.strip(), 10 * (len(row) - len(row.lstrip())), number * step)
+            for number, row in enumerate(rows) if row]
+
+
+def test_points_and_numbers_are_a_list_with_its_levels():
+    lines = as_typed("• Milk", "• Bread of", "the day", "    • rye", "    • *wheat*", "• Eggs",
+                     "", "", "1. Buy", "2) Eat")
+    assert as_markdown(read_order(lines)) == (
+        "- Milk\n- Bread of the day\n    - rye\n    - \\*wheat\\*\n- Eggs\n\n1. Buy\n2. Eat")
+
+
+CODE = ("import os", "", "class Cart:", "    def add(self, item):", "        # ``` is no end",
+        "        self.items.append(item)", "", "    def clear(self):", "        self.items = []")
+
+
+def test_code_keeps_its_indents_and_empty_lines_and_cannot_end_its_fence():
+    assert as_markdown(read_order(as_typed(*CODE))) == "\n".join(["````", *CODE, "````"])
+
+
+def test_what_only_looks_a_little_like_code_stays_text():
+    for rows in (("Our shop (new)", "    12 Station Road (rear)", "Open: daily"),
+                 ("If it rains (it will),", "take a coat; take a hat:", "    you know why.")):
+        lines = [line(row.text, row.left, row.top, width=7 * len(row.text) + 9 * number ** 2)
+                 for number, row in enumerate(as_typed(*rows), start=1)]
+        assert "```" not in as_markdown(read_order(lines))
+    for rows in (("CORNER BAKERY", "   12 Station Road", "     Tel 0123 456789"),
+                 ("f(x) = 1;", "g(x) = 2;", "h(x) = 3;")):
+        assert "```" not in as_markdown(read_order(as_typed(*rows)))
+
+
 def test_nothing_that_stood_on_the_picture_acts_as_markdown():
     from markdown_it import MarkdownIt
 
@@ -125,4 +159,7 @@ def test_whatever_the_boxes_every_piece_comes_out_once(lines):
     blocks = read_order(lines)
     out = [piece for block in blocks for row in block.rows for piece in row if piece]
     assert sorted(map(id, out)) == sorted(map(id, lines))
-    as_markdown(blocks)
+    written = as_markdown(blocks)
+    for piece in lines:
+        for word in re.findall(r"[^\W\d_]+", piece.text):
+            assert word in written
