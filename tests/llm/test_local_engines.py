@@ -416,15 +416,16 @@ if sys.argv[2] == "ready":
     engine.wait_ready()
 while engine.pid is None:
     time.sleep(0.01)
-print(engine.pid, flush=True)
-if sys.argv[3] == "stay":
-    time.sleep(600)
-if sys.argv[3] == "catch":
-    try:
+try:
+    # Said in here: whoever reads it may interrupt at once.
+    print(engine.pid, flush=True)
+    if sys.argv[3] != "end":
         time.sleep(600)
-    except KeyboardInterrupt:
-        time.sleep(1)
-        print(engine.pid, flush=True)
+except KeyboardInterrupt:
+    if sys.argv[3] != "catch":
+        raise
+    time.sleep(1)
+    print(engine.pid, flush=True)
 """
 
 
