@@ -118,12 +118,12 @@ def show_refusal(box: str) -> None:
         st.error(say(refusal), icon=":material/error:")
 
 
-def check_length(text: str) -> None:
-    """Raises `RequestTooLargeError` for a message that is longer than MAX_CHARACTERS."""
-    if len(text) > MAX_CHARACTERS:
+def check_length(text: str, most: int = MAX_CHARACTERS) -> None:
+    """Raises `RequestTooLargeError` for a message of more than so many characters."""
+    if len(text) > most:
         raise RequestTooLargeError(
             "That is {count:,} characters, and a message may have {most:,}. Shorten it, or send "
-            "it in parts.", count=len(text), most=MAX_CHARACTERS)
+            "it in parts.", count=len(text), most=most)
 
 
 def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
@@ -206,8 +206,9 @@ def _mark(marks: Mapping[str, Marks], view: View, *, when: str = "before") -> No
 
 
 def _show_question(chat: Transcript, turn: Turn) -> None:
-    for picture in turn.pictures:
-        show_picture(picture, key=f"{turn.id}-{picture.sha256[:12]}")
+    for number, picture in enumerate(turn.pictures):
+        # Not by the picture: a file taken in may have the same one twice.
+        show_picture(picture, key=f"{turn.id}-{number}")
     if turn.pictures_lost:
         st.caption(":material/broken_image: " + _(
             "Pictures of this message that found no room and were not kept: {count}").format(

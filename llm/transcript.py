@@ -114,9 +114,10 @@ class Transcript:
         return path[-1] if path else None
 
     def unsent(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """Those of the pictures that the conversation does not hold yet."""
+        """Those of the pictures that the conversation does not hold yet, each once."""
         held = {picture.sha256 for turn in self for picture in turn.pictures}
-        return [picture for picture in pictures if picture.sha256 not in held]
+        return [picture for picture in {picture.sha256: picture for picture in pictures}.values()
+                if picture.sha256 not in held]
 
     def show(self, turn: Turn) -> None:
         """Make `turn` the shown one among its siblings, and its ancestors too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from llm.images import read_image
 from llm.prompts import BLIND_SYSTEM, IMAGE_TASKS, PICTURE_SYSTEMS
 from tests.app import ROOT
 from tests.pages.test_kept import click, words
@@ -122,6 +123,23 @@ def test_no_html_is_offered_for_two_pictures_at_once(eyes):
         [("a.png", encoded(halves()), "image/png"), ("b.png", picture_bytes(), "image/png")]).run()
     click(page, "Alt text")
     assert "A red square." in words(page) and HTML_OFFERED not in words(page)
+
+
+def test_the_same_picture_chosen_twice_is_sent_and_shown_once(eyes):
+    page = visit()
+    page.file_uploader(key="pictures").set_value(
+        [(name, picture_bytes(), "image/png") for name in ("a.png", "copy.png")]).run()
+    click(page, "Describe it")
+    sent = eyes.requests[-1].json["messages"][-1]["content"]
+    assert [part["type"] for part in sent] == ["image_url", "text"]
+    assert "Sent as" in words(page)
+
+
+def test_a_message_that_holds_a_picture_twice_is_shown(eyes):
+    page = visit(picture=False)
+    page.session_state["transcripts"]["picture"].append(
+        "human", "Twice?", pictures=[read_image(picture_bytes())] * 2)
+    assert not page.run().exception
 
 
 def test_the_html_is_still_offered_for_a_message_that_was_changed_in_the_chat(eyes):
