@@ -107,8 +107,8 @@ def _typed() -> PromptSet | None:
     form = st.selectbox(_("Written as"), list(_FORMS), key="prompts-form",
                         format_func=lambda name: _(_FORMS[name]), persist_state="session",
                         help=_columns_help())
-    text = st.text_area(_("Prompts"), key="prompts-typed", height=160, max_chars=200_000,
-                        persist_state="session")
+    # Without a limit of its own, for which it would drop a paste: what is too much is refused.
+    text = st.text_area(_("Prompts"), key="prompts-typed", height=160, persist_state="session")
     template = _template() if form != "text" else None
     if not text.strip():
         return None

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from components.language import _
+from components.conversation import check_length
+from components.language import _, say
 from components.reply import show_reply
 from components.text import show_literal
 from components.what_ran import show_what_ran
@@ -26,6 +27,7 @@ EXAMPLES = ("Good morning! How did you sleep?",
             "The train to Paris leaves at half past eight.",
             "I would like a cup of tea without sugar, please.")
 MAX_CHARACTERS = 20_000
+"""Of a text. Its box is not told so: a longer paste it would drop without a word."""
 
 Translate = Callable[[Mapping[str, str]], Reply]
 
@@ -49,8 +51,7 @@ def pick_language_and_text() -> tuple[str, str]:
         for example in EXAMPLES:
             st.button(example, key=f"example-{example}", type="tertiary",
                       on_click=st.session_state.__setitem__, args=("text", example))
-    text = st.text_area(_("Text"), EXAMPLES[0], key="text", max_chars=MAX_CHARACTERS,
-                        persist_state="session")
+    text = st.text_area(_("Text"), EXAMPLES[0], key="text", persist_state="session")
     return language, text
 
 
@@ -68,6 +69,11 @@ def translate_button(translate: Translate, inputs: Mapping[str, str], language: 
         return
     if not inputs["text"].strip():
         st.info(_("Write something to translate first."))
+        return
+    try:
+        check_length(inputs["text"], MAX_CHARACTERS)
+    except ParleyError as error:
+        st.error(say(error), icon=":material/error:")
         return
     if (old := st.session_state.get("translation")) is not None:
         old.reply.stop()

@@ -260,6 +260,8 @@ def test_a_set_that_cannot_be_used_says_which_line(server, owner):
     page.selectbox(key="prompts-form").set_value("jsonl")
     well(page.text_area(key="prompts-typed").set_value('{"prompt": "a"}\n{"prompt": ').run())
     assert "Line 2 is not JSON" in words(page)
+    well(page.text_area(key="prompts-typed").set_value("word " * 1_000_001).run())
+    assert "This prompt set has more than 5 MB. Split it." in words(page)
     assert not [button for button in page.button if button.key == "evaluation-start"]
 
 

@@ -141,6 +141,16 @@ def test_stage_01_fills_the_template_and_scores_the_way_back(server):
     assert page.metric[0].label == "chrF of the way there and back"
 
 
+def test_a_text_too_long_to_translate_is_refused_and_stays_in_its_box(server):
+    page = open_page("01_simple_llm")
+    box = page.text_area(key="text")
+    assert box.proto.max_chars == 0  # the box would drop a longer paste without a word
+    box.set_value("word " * 4_001).run()
+    button(page, "Translate").click().run()
+    assert "That is 20,005 characters, and a message may have 20,000." in words(page)
+    assert len(page.text_area(key="text").value) == 20_005 and server.requests == []
+
+
 def picture_bytes() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(buffer, "PNG")
