@@ -345,6 +345,11 @@ def read_contents(data: bytes, *, name: str | Wording) -> Contents:
                 contents.take(line)
         except ValidationError as error:
             place, reason = first_fault(error)
+            if not place:  # It is no JSON, or JSON of another kind.
+                raise ImportRefusedError(
+                    "{name} is damaged at line {number}: it is not a line of an evaluation. "
+                    "Choose a file that Parley wrote as JSON Lines.",
+                    name=name, number=number) from error
             raise ImportRefusedError(
                 "{name} is damaged at line {number}: {place} {reason}.",
                 name=name, number=number, place=place, reason=reason) from error
