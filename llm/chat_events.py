@@ -145,17 +145,37 @@ def _error_within(text: bytes) -> Any:
 
 def _checked(event: Any) -> dict:
     """An event in the one shape that chat models read; else its error, raised."""
-    if isinstance(event, list) and len(event) == 1:  # Google's
-        event = event[0]
+    _raise_error_in(event)
     if not isinstance(event, dict):
         raise BrokenReplyError("The server sent a piece that is no part of a reply. Ask again.")
-    if error := event.get("error"):
+    return tidy(event)
+
+
+def check_whole(reply: Any) -> dict:
+    """A reply that was not streamed, with the errors and the texts of the pieces of one that is."""
+    _raise_error_in(reply)
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not isinstance(choices, list) or not choices or not all(
+            isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+            for choice in choices):
+        raise BrokenReplyError("The server's answer holds no reply. Ask again.")
+    for choice in choices:
+        message = choice["message"]
+        message["role"], message["content"] = "assistant", _text(message.get("content"))
+    return reply
+
+
+def _raise_error_in(said: Any) -> None:
+    if isinstance(said, list) and len(said) == 1:  # Google's
+        said = said[0]
+    if not isinstance(said, dict):
+        return
+    if error := said.get("error"):
         # Text Generation Inference puts the kind of error beside its text.
         raise StreamedError(error if isinstance(error, dict) else
-                            {"message": error, "type": event.get("error_type")})
-    if "choices" not in event and message_within(event):
-        raise StreamedError(event)  # as vLLM once did, and web frameworks do
-    return tidy(event)
+                            {"message": error, "type": said.get("error_type")})
+    if not said.get("choices") and message_within(said):
+        raise StreamedError(said)  # as vLLM once did, and web frameworks do
 
 
 def tidy(event: dict) -> dict:

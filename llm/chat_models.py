@@ -22,8 +22,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
 
-from llm.chat_events import StreamedError, aread_events, read_events
-from llm.errors import BrokenReplyError, CannotSeeError
+from llm.chat_events import aread_events, check_whole, read_events
+from llm.errors import CannotSeeError
 from llm.message_text import content_parts, has_picture, map_texts, plain_tokens, without_surrogates
 
 
@@ -154,7 +154,7 @@ class ChatCompletions:
             return self._events(request)
         response = self._http.send(request)
         response.raise_for_status()
-        return _whole(response.content)
+        return check_whole(json.loads(response.content.decode("utf-8")))
 
     def _events(self, request: httpx2.Request) -> Iterator[dict]:
         response = self._http.send(request, stream=True)
@@ -178,7 +178,7 @@ class AsyncChatCompletions:
             return self._events(request)
         response = await self._http.send(request)
         response.raise_for_status()
-        return _whole(response.content)
+        return check_whole(json.loads(response.content.decode("utf-8")))
 
     async def _events(self, request: httpx2.Request) -> AsyncIterator[dict]:
         response = await self._http.send(request, stream=True)
@@ -206,18 +206,3 @@ def _request(http: httpx2.Client | httpx2.AsyncClient, address: Address, message
     return http.build_request(
         "POST", f"{address.base_url}/chat/completions", headers=headers,
         json={name: value for name, value in body.items() if value is not None})
-
-
-def _whole(content: bytes) -> dict:
-    """A reply that was not streamed."""
-    reply = json.loads(content.decode("utf-8"))
-    if isinstance(reply, dict) and reply.get("error"):
-        raise StreamedError(reply["error"])
-    choices = reply.get("choices") if isinstance(reply, dict) else None
-    if not isinstance(choices, list) or not choices or not all(
-            isinstance(choice, dict) and isinstance(choice.get("message"), dict)
-            for choice in choices):
-        raise BrokenReplyError("The server's answer holds no reply. Ask again.")
-    for choice in choices:
-        choice["message"]["role"] = "assistant"
-    return reply

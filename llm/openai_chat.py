@@ -14,11 +14,12 @@ from typing import Any, Self
 # thread that imports it meanwhile would fail the first reply. Whole before any begins.
 import httpx  # noqa: F401
 import httpx2
+from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
-from openai import AsyncOpenAI, AsyncStream, OpenAI, Stream
+from openai import AsyncOpenAI, AsyncStream, BaseModel, OpenAI, Stream
 from pydantic import model_validator
 
-from llm.chat_events import aread_events, read_events
+from llm.chat_events import aread_events, check_whole, read_events
 from llm.chat_models import CountedOnce
 from llm.message_text import map_texts, without_surrogates
 
@@ -44,6 +45,16 @@ class OpenAIChat(CountedOnce, ChatOpenAI):
             payload["max_tokens"] = payload.pop("max_completion_tokens")
         payload["messages"] = map_texts(payload["messages"], without_surrogates)
         return payload
+
+    def _create_chat_result(self, response: Any, *args: Any, **kwargs: Any) -> ChatResult:
+        """Of a reply that was not streamed."""
+        is_typed = isinstance(response, BaseModel)
+        whole = check_whole(response.model_dump(warnings=False) if is_typed else response)
+        if is_typed:  # It holds more than JSON does: what structured output was made of it.
+            for choice, plain in zip(response.choices, whole["choices"], strict=True):
+                choice.message.role = plain["message"]["role"]
+                choice.message.content = plain["message"]["content"]
+        return super()._create_chat_result(response, *args, **kwargs)
 
 
 class PlainChunks:

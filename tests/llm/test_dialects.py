@@ -10,6 +10,7 @@ from langchain_core.output_parsers import StrOutputParser
 from llm import create_chat_model, start_reply
 from llm.catalog import ModelSpec
 from llm.replies import Ending, Reply
+from llm.vendor_errors import translate
 from llm.what_ran import read_outcome
 from tests.servers import dialects, recording
 from tests.servers.recording import USAGE
@@ -86,6 +87,23 @@ def test_what_is_wrong_is_said_in_a_sentence_however_the_server_says_it(server, 
     assert reply.ending is Ending.FAILED
     assert f" It says: “{dialects.WHAT_IS_WRONG}” " in reply.error
     assert reply.text == (dialects.TEXT if error.startswith("mid-stream") else "")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("dialect", dialects.WHOLES)
+async def test_the_words_arrive_where_no_stream_is_asked_for(server, provider, dialect):
+    model = create_chat_model(spec_of(provider, server.base_url, dialect), api_key=KEY)
+    assert model.invoke("Hello").text == (await model.ainvoke("Hello")).text == dialects.TEXT
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("error", [
+    name for name in dialects.ERRORS if "stream" not in name and name != "in-a-list"])
+async def test_what_is_wrong_is_said_where_no_stream_is_asked_for(server, provider, error):
+    spec = spec_of(provider, server.base_url, error)
+    with pytest.raises(Exception) as raised:
+        await create_chat_model(spec, api_key=KEY).ainvoke("Hello")
+    assert dialects.WHAT_IS_WRONG in str(translate(raised.value, spec))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -19,7 +19,8 @@ TEXT = "".join(WORDS)
 
 class Speaker(Answer):
     def answer(self, request: Request) -> None:
-        (DIALECTS | ERRORS)[request.json["model"]](self, request)
+        dialects = DIALECTS if request.json.get("stream") else WHOLES
+        (dialects | ERRORS)[request.json["model"]](self, request)
 
 
 def _chunk(delta: Any = None, finish_reason: str | None = None, **more: Any) -> dict:
@@ -176,6 +177,20 @@ DIALECTS = COUNTING | {
 }
 """By the name of the model asked for."""
 
+
+def _whole(**more: Any) -> dict:
+    return {"choices": [{"message": {"content": TEXT, **more}}]}
+
+
+WHOLES: dict[str, Callable[[Answer, Request], None]] = {
+    "as-documented": _says(json.dumps(WHOLE).encode(), "application/json"),
+    "as-plain-text": _says(json.dumps(WHOLE).encode(), "text/plain"),
+    "least": _says(json.dumps(_whole()).encode(), "application/json"),
+    "another-role": _says(json.dumps(_whole(role="model")).encode(), "application/json"),
+    "in-parts": _says(json.dumps(_whole(content=[{"type": "text", "text": word} for word in WORDS]
+                                        )).encode(), "application/json"),
+}
+"""Ways to say TEXT where no stream is asked for."""
 
 WHAT_IS_WRONG = "The graphics card fell over"
 _WRONG = {"message": WHAT_IS_WRONG, "type": "gpu", "param": None, "code": None}
