@@ -195,7 +195,7 @@ def _draw_keeping() -> None:
                      "tab. Only that you want it so is remembered."))
     number = st.session_state.setdefault(_IMPORT, 0)
     # Another key is another, empty uploader.
-    st.file_uploader(_("Import conversations from a JSON file"), type="json",
+    st.file_uploader(_("Import conversations from a JSON file"),
                      key=f"import-{number}", max_upload_size=MAX_BYTES // 1024 // 1024,
                      on_change=_do, args=(_import, f"import-{number}"))
     try:

@@ -60,7 +60,7 @@ def pick_run() -> str | None:
             format_func=lambda run: _("A new one") if run == _NEW else _name(kept[run]))
         with st.popover(_("Open results"), icon=":material/file_open:"):
             st.file_uploader(
-                _("results.jsonl or journal.jsonl of an evaluation"), ["jsonl"], key=_FILE,
+                _("results.jsonl or journal.jsonl of an evaluation"), key=_FILE,
                 on_change=_take_in,
                 help=_("The command line writes them into the folder that --out names. What is "
                        "left to run can be run here."))

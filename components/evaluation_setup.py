@@ -94,8 +94,10 @@ def _shipped() -> PromptSet:
 
 def _from_file() -> PromptSet | None:
     file = st.file_uploader(
-        _("CSV, JSON Lines, or text with a prompt on each line"),
-        ["csv", "tsv", "jsonl", "ndjson", "json", "txt"], key="prompts-file", help=_columns_help())
+        # Of any name, as wherever a file is taken: what is wrong with it we say, and Streamlit
+        # would only turn it red.
+        _("CSV, JSON Lines, or text with a prompt on each line"), key="prompts-file",
+        help=_columns_help())
     template = _template()
     if file is None:
         return None

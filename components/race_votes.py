@@ -121,7 +121,7 @@ def show_standings() -> None:
             st.download_button(_("Export the votes"), lambda: export_votes(votes), "votes.jsonl",
                                "application/jsonl", on_click="ignore", disabled=not votes,
                                icon=":material/download:")
-            st.file_uploader(_("Import votes (JSON Lines)"), ["jsonl"], key="votes-file",
+            st.file_uploader(_("Import votes (JSON Lines)"), key="votes-file",
                              on_change=_import)
         if told := st.session_state.pop(_TOLD, None):
             st.info(plain(told))

@@ -40,6 +40,23 @@ def run_command(folder: Path) -> Path:
     return folder / "out" / "results.jsonl"
 
 
+def test_prompts_are_taken_from_a_file_of_any_name_or_it_is_said_why_not(
+        page: Page, app_url: str):
+    open_page(page, app_url, "evaluate")
+    page.get_by_text("A file", exact=True).click()
+    for name, content, said in (("notes.md", b"Why?\nWhat for?", "See the prompts (2)"),
+                                ("prompts.xlsx", b"PK\x03\x04\xff\x00",
+                                 "This prompt set is not UTF-8 text.")):
+        page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+            {"name": name, "mimeType": "", "buffer": content})
+        expect(page.get_by_text(said)).to_be_visible()
+    page.get_by_role("button", name="Open results").click()
+    page.get_by_test_id("stPopoverBody").get_by_test_id(
+        "stFileUploaderDropzoneInput").set_input_files(
+        {"name": "results.csv", "mimeType": "", "buffer": b"prompt_number,tag\n"})
+    expect(page.get_by_text("Choose a file that Parley wrote as JSON Lines.")).to_be_visible()
+
+
 def test_what_the_command_line_found_is_opened_read_and_taken_away_again(
         page: Page, app_url: str, tmp_path: Path):
     file = run_command(tmp_path)
