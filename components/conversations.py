@@ -23,7 +23,7 @@ from llm.transcript_json import write_conversations
 from llm.transcript_markdown import to_markdown
 from llm.transcript_notebook import to_notebook
 from storage import PICTURE_QUOTA, Summary
-from storage.titles import TITLE_CHARACTERS, title_of
+from storage.titles import title_of
 
 LISTED = 30
 """Conversations shown at once; a button asks for as many more."""
@@ -143,8 +143,8 @@ def _draw_actions(chat: Transcript) -> None:
         return
     with actions:
         with st.form(f"rename-{chat.id}", border=False):
-            st.text_input(_("Title"), chat.title, key=f"title-{chat.id}",
-                          max_chars=TITLE_CHARACTERS)
+            # Of any length: the box itself would drop a longer one that is pasted, without a word.
+            st.text_input(_("Title"), chat.title, key=f"title-{chat.id}")
             st.form_submit_button(_("Rename"), icon=":material/edit:", on_click=_do,
                                   args=(_rename, chat))
         if kept.is_kept(chat):

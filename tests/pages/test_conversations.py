@@ -118,6 +118,16 @@ def test_it_is_renamed_and_pinned_above_later_ones(store):
     assert listed(visit())[0].startswith("Later.")
 
 
+def test_a_long_title_is_shortened_and_not_dropped(store):
+    page = open_actions(visit_and_ask("hm"))
+    title = field(page, "Title")
+    assert not title.max_chars
+    title.set_value("All that we know of the birds of the sea, " * 5)
+    click(page, "Rename")
+    assert listed(page)[0].startswith("All that we know of the birds of the sea, All that we know")
+    assert "… | Without memory" in listed(page)[0]
+
+
 def test_deleting_can_be_undone(store):
     page = click(open_actions(visit_and_ask("Dear me.")), "Delete this conversation")
     assert listed(page) == [] and "You said Dear me." not in words(page)
