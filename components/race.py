@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components import kept_races, session
-from components.browser import announce
+from components.browser import announce, copy_button, read_aloud_button
 from components.conversation import OnEnd, check_length, pick_version, refuse, show_refusal
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
@@ -230,6 +230,9 @@ def _show_end(race: Race, pane: Pane, turn: Turn, *, is_last: bool) -> None:
             st.button(_("Try {letter} again").format(letter=pane.letter), key=f"again-{turn.id}",
                       icon=":material/refresh:", type="tertiary", on_click=pane.ask_again)
             _offer_going_on(race, pane)
+        if reply.text:
+            copy_button(reply.text, key=f"copy-{turn.id}")
+            read_aloud_button(reply.text, key=f"speak-{turn.id}")
     if reply.messages:
         show_what_ran(reply, key=turn.id, before=pane.chat.path_to(turn)[:-2])
 

@@ -170,6 +170,18 @@ def test_the_offer_of_a_link_is_gone_once_its_race_runs_and_an_expanded_pane_sta
     forgive_the_health_check(complaints)
 
 
+def test_each_answer_can_be_copied(page: Page, own_app, tmp_path, complaints):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    with gated() as server:
+        server.gate.set()
+        page.goto(address_of_gated_race(server, own_app, tmp_path))
+        say(page, "Copy *me*")
+        answers(page)[1].get_by_role("button", name="Copy").click()
+        expect(answers(page)[1].get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == "Begun with Copy *me*, ended."
+    forgive_the_health_check(complaints)
+
+
 def test_a_reload_in_mid_reply_finds_both_answers_under_way_and_asks_nobody_again(
         page: Page, own_app, tmp_path, complaints):
     with gated() as server:
