@@ -28,8 +28,8 @@ from llm.memory import View
 from llm.replies import Reply
 from llm.transcript import Transcript, Turn
 
-SHOWN_TURNS = 16
-"""Turns drawn at once: they are sent again at each rerun, and 20 cost 1.6 times what 10 do."""
+SHOWN_TURNS = 12
+"""Turns drawn at once: they are sent again at each rerun, and 16 cost 1.6 times what 10 do."""
 
 MAX_CHARACTERS = 200_000
 """A message longer than this is a file, and no model here reads it whole. The box is not told
