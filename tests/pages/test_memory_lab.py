@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.conversation import SHOWN_TURNS
 from llm.catalog import get_model
 from llm.local_engines import engine_for
 from llm.memory import STRATEGIES
@@ -242,8 +243,8 @@ def test_what_each_memory_costs_is_drawn_and_stands_in_a_table_too(server, chat)
 def test_a_long_conversation_is_drawn_no_further_back_than_a_short_one(server):
     long = say(Transcript(stage="memory"), *(f"Message number {n}" for n in range(1_000)))
     page = open_lab(chat=long)
-    assert len(page.chat_message) == 16
-    assert "Show earlier messages (984 more)" in [found.label for found in page.button]
+    assert len(page.chat_message) == SHOWN_TURNS
+    assert f"Show earlier messages ({1000 - SHOWN_TURNS} more)" in [found.label for found in page.button]
 
 
 # ── With the real built-in model ─────────────────────────────────────────────────────
