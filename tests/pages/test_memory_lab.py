@@ -244,7 +244,8 @@ def test_a_long_conversation_is_drawn_no_further_back_than_a_short_one(server):
     long = say(Transcript(stage="memory"), *(f"Message number {n}" for n in range(1_000)))
     page = open_lab(chat=long)
     assert len(page.chat_message) == SHOWN_TURNS
-    assert f"Show earlier messages ({1000 - SHOWN_TURNS} more)" in [found.label for found in page.button]
+    assert f"Show earlier messages ({1000 - SHOWN_TURNS} more)" in [
+        found.label for found in page.button]
 
 
 # ── With the real built-in model ─────────────────────────────────────────────────────
