@@ -162,7 +162,8 @@ class Race:
         asked_at = time.time()  # The same for all: by this the question is known as one.
         for pane in self.panes:
             if self.only in (None, pane.letter):
-                pane.chat.append("human", content, pictures=list(pictures)).created_at = asked_at
+                question = pane.chat.append("human", content, pictures=pane.chat.unsent(pictures))
+                question.created_at = asked_at
 
     def stop(self) -> None:
         """Stop every answer that runs, and wait a moment until it has."""

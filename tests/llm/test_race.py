@@ -11,6 +11,7 @@ from llm.errors import ImportRefusedError
 from llm.race import Contender, Race
 from llm.race_json import plain_race, race_from_plain
 from llm.replies import Ending, Reply
+from tests.transcripts import picture
 
 SMALL, LARGE, CLOSED = map(get_model, ("smollm2-135m", "smollm3-3b", "gpt-6-luna"))
 
@@ -42,6 +43,14 @@ def test_every_pane_gets_the_message_and_waits_until_it_is_answered():
     begun.panes[0].take(answered())
     begun.panes[2].take(answered())
     assert begun.is_over
+
+
+def test_a_picture_is_sent_once_however_often_it_was_chosen():
+    begun = race()
+    begun.ask("What is this?", [picture(), picture()])
+    begun.ask("And now?", [picture()])
+    assert [[len(turn.pictures) for turn in pane.chat.path()] for pane in begun.panes] == [
+        [1, 0], [1, 0]]
 
 
 def test_a_follow_up_goes_to_one_alone_once_the_race_goes_on_with_it():
