@@ -38,12 +38,10 @@ def read_events(response: httpx2.Response) -> Iterator[dict]:
     """
     reader = EventReader()
     for data in response.iter_bytes():
-        for event in reader.feed(data):
-            yield _checked(event)
+        yield from map(_checked, reader.feed(data))
         if reader.are_done:
             return
-    for event in reader.end():
-        yield _checked(event)
+    yield from map(_checked, reader.end())
 
 
 async def aread_events(response: httpx2.Response) -> AsyncIterator[dict]:

@@ -18,7 +18,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from llm.catalog import ModelSpec, get_model
 from llm.journal import Contents, Key, Pair, Plan
 from llm.judge import JUDGE_PROMPT
-from llm.prices import Price, price_of
+from llm.prices import price_of
 from llm.tokens import count_message_tokens, count_tokens
 from llm.wording import Wording
 
@@ -99,12 +99,12 @@ class Budget:
         if isinstance(item, Key):
             messages = _messages(self.plan, item.prompt)
             output = _output_tokens(self.plan.settings[item.settings])
-            return _usd(price, count_message_tokens(spec, messages).tokens, output)
+            return price.usd(count_message_tokens(spec, messages).tokens, output)
         answers = [contents.rows[Key(item.prompt, side.model, side.settings, item.run)].answer
                    for side in (item.left, item.right)]
         question = self.plan.prompts[item.prompt - 1].prompt
         tokens = count_tokens(spec, "\n".join([question, *answers])).tokens
-        return 2 * _usd(price, tokens + _judge_overhead(spec), JUDGE_OUTPUT_TOKENS)
+        return 2 * price.usd(tokens + _judge_overhead(spec), JUDGE_OUTPUT_TOKENS)
 
     def reserve(self, usd: float) -> bool:
         """Set so much aside; False if the limit forbids it."""
@@ -139,7 +139,7 @@ def _judge_estimate(plan: Plan, spec: ModelSpec) -> ModelEstimate:
 
 def _told(spec: ModelSpec, is_judge: bool, calls: int, inputs: int, outputs: int) -> ModelEstimate:
     price = price_of(spec)
-    usd = 0.0 if spec.runs_locally else None if price is None else _usd(price, inputs, outputs)
+    usd = 0.0 if spec.runs_locally else None if price is None else price.usd(inputs, outputs)
     return ModelEstimate(spec.id, spec.label, is_judge, calls, inputs, outputs, usd,
                          price.source if price else "")
 
@@ -157,7 +157,3 @@ def _output_tokens(settings: Mapping[str, Any]) -> int:
 def _judge_overhead(spec: ModelSpec) -> int:
     empty = {"request": "", "reference": "", "first": "", "second": ""}
     return count_message_tokens(spec, JUDGE_PROMPT.invoke(empty).to_messages()).tokens
-
-
-def _usd(price: Price, input_tokens: int, output_tokens: int) -> float:
-    return (input_tokens * price.input + output_tokens * price.output) / 1_000_000
