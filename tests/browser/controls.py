@@ -20,8 +20,10 @@ def choose(field: Locator, option: str, *, typed: str = "") -> None:
     """Choose the first option of this name from a list; `typed` into it, it may be shorter.
 
     A list that is opened while the page is drawn or scrolls (a chat follows its newest
-    message) is shut again, as any list of a browser's; a person opens it once more.
+    message) is shut again, as any list of a browser's; a person opens it once more. A tab
+    behind another is hardly drawn, and a list in it never comes to rest.
     """
+    field.page.bring_to_front()
     wait_until_at_rest(field.page)
     wanted = field.page.get_by_role("option", name=option).first
     for tries_left in reversed(range(TRIES)):
