@@ -92,19 +92,22 @@ def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> No
     said = st.session_state[box]
     text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
     try:
-        check_length(text)
         if files:
             pictures = hold([file.getvalue() for file in files])
+        if text and text.strip():
+            ask(chat, text, pictures)
     except ParleyError as error:
         st.session_state[box] = text
         refuse(box, error)
-        return
-    if text and text.strip():
-        ask(chat, text, pictures)
 
 
 def _box(chat: Transcript) -> str:
     return f"box-{chat.id}"
+
+
+def refuse_question(chat: Transcript, error: ParleyError) -> None:
+    """Have the next run say by the box why a question is not put."""
+    refuse(_box(chat), error)
 
 
 def refuse(box: str, error: ParleyError) -> None:
@@ -127,7 +130,11 @@ def check_length(text: str, most: int = MAX_CHARACTERS) -> None:
 
 
 def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
-    """Put a question, with those of the pictures that the conversation does not have yet."""
+    """Put a question, with those of the pictures that the conversation does not have yet.
+
+    Raises `RequestTooLargeError` for one that is too long.
+    """
+    check_length(message)
     _stop_running(chat)
     kept.keep(chat, chat.append("human", message, pictures=chat.unsent(pictures)))
 
@@ -314,7 +321,7 @@ def _edit(chat: Transcript, turn: Turn) -> None:
     try:
         check_length(draft)
     except ParleyError as error:
-        refuse(_box(chat), error)
+        refuse_question(chat, error)
         return
     st.session_state[f"editing-{turn.id}"] = False
     if draft.strip() and draft != turn.content:

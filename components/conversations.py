@@ -83,7 +83,7 @@ _ROWS_TO_THE_LEFT = """<style>
 
 
 def _draw_list(stage: str, chat: Transcript) -> None:
-    words = st.text_input(_("Search conversations"), key=_SEARCH, max_chars=200,
+    words = st.text_input(_("Search conversations"), key=_SEARCH,
                           placeholder=_("Words in any message"), icon=":material/search:")
     shown = st.session_state.get(_SHOWN, LISTED)
     try:

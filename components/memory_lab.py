@@ -21,7 +21,7 @@ from langchain_core.runnables import Runnable
 from components import kept, session
 from components.asking import ready_model
 from components.browser import announce
-from components.conversation import MAX_CHARACTERS
+from components.conversation import check_length
 from components.growing import draw_as_they_grow
 from components.language import _, say
 from components.reply import show_outcome, show_reply
@@ -192,13 +192,13 @@ def ask_under_each(memory: Memory, chat: Transcript) -> None:
         st.caption(_("Each memory gets this conversation and the question. The answers stay here, "
                      "outside of the conversation."))
         with st.form("memory-ask", border=False):
-            question = st.text_input(_("Question"), _("What is my name?"), key="memory-question",
-                                     max_chars=MAX_CHARACTERS)
+            question = st.text_input(_("Question"), _("What is my name?"), key="memory-question")
             pressed = st.form_submit_button(
                 _("Ask under each memory: {count} requests").format(count=len(STRATEGIES)),
                 icon=":material/send:")
         if pressed and question.strip():
             try:
+                check_length(question)
                 session.keep_memory_answers(chat.id, _ask_all(memory, chat, question))
             except ParleyError as error:
                 st.error(say(error), icon=":material/error:")

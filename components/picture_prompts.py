@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from components.conversation import ask
+from components.conversation import ask, refuse_question
 from components.language import _, current_language
+from llm.errors import ParleyError
 from llm.images import Picture
 from llm.picture_reader import ANSWERS, MODE_OF_TASK, Mode
 from llm.prompts import IMAGE_TASKS, PICTURE_SYSTEMS
 from llm.transcript import Transcript, Turn
-
-MAX_CHARACTERS = 10_000
 
 _PRESET = "system-preset"
 _ASKED = "asked-by-button"
@@ -62,7 +61,7 @@ def offer_modes(chat: Transcript, pictures: Sequence[Picture], *, by_words: bool
         for name in IMAGE_TASKS:
             st.session_state.setdefault(_box(name), _words_at_first(name))
             st.text_area(_("What “{button}” asks").format(button=_(name)), key=_box(name),
-                         height="content", max_chars=MAX_CHARACTERS, persist_state="session")
+                         height="content", persist_state="session")
         if any(st.session_state[_box(name)] != _words_at_first(name) for name in IMAGE_TASKS):
             st.button(_("Ask as at first"), icon=":material/undo:", on_click=_ask_as_at_first)
 
@@ -89,7 +88,10 @@ def is_alt_text(chat: Transcript, answer: Turn) -> bool:
 def _ask_for(chat: Transcript, name: str, pictures: Sequence[Picture]) -> None:
     words = st.session_state.get(_box(name), "").strip() or _words_at_first(name)
     st.session_state.setdefault(_ASKED, {})[words] = MODE_OF_TASK[IMAGE_TASKS[name]]
-    ask(chat, words, pictures)
+    try:
+        ask(chat, words, pictures)
+    except ParleyError as error:
+        refuse_question(chat, error)
 
 
 def _ask_as_at_first() -> None:

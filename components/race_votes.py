@@ -18,7 +18,7 @@ from components.race_numbers import plain, table
 from llm.errors import ImportRefusedError, StorageError
 from llm.race import Race
 from llm.standings import Estimate, Record, Standings, Verdict, standings
-from llm.votes import Choice, Vote, export_votes, import_votes
+from llm.votes import MAX_TAG, Choice, Vote, export_votes, import_votes
 
 VOTE = "vote"
 """The kind of the records that hold votes, each by its id."""
@@ -51,7 +51,7 @@ def ask_for_vote(race: Race) -> None:
         st.info(plain(say(race.verdict)), icon=":material/how_to_vote:")
         return
     st.markdown(f"**{_('Which is better?')}** " + _("A vote stops what still runs."))
-    st.text_input(_("Kind of task, if you like"), key=_TAG, max_chars=100, persist_state="session",
+    st.text_input(_("Kind of task, if you like"), key=_TAG, persist_state="session",
                   placeholder=_("translation, facts, code …"), width=320)
     with st.container(horizontal=True):
         for choice, label in _CHOICES.items():
@@ -59,7 +59,8 @@ def ask_for_vote(race: Race) -> None:
 
 
 def _cast(race: Race, choice: Choice) -> None:
-    vote = race.vote(choice, tag=st.session_state.get(_TAG) or "")
+    # Cut here: the box itself would drop a longer one that is pasted, without a word.
+    vote = race.vote(choice, tag=(st.session_state.get(_TAG) or "")[:MAX_TAG])
     if vote is None:
         kept_races.keep(race)
         return

@@ -27,6 +27,8 @@ Choice = Literal["left", "right", "tie", "both_bad"]
 
 MAX_IMPORT_BYTES = 50_000_000
 MAX_IMPORT_VOTES = 100_000
+MAX_TAG = 100
+"""Characters of a kind of task."""
 
 ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -51,7 +53,7 @@ class Vote(BaseModel):
     settings: tuple[Settings, Settings] = ({}, {})
     """Temperature and the like, as asked for on each side."""
     choice: Choice
-    tag: str = Field(default="", max_length=100)
+    tag: str = Field(default="", max_length=MAX_TAG)
     """The kind of task, in the person's own word."""
     time: float = Field(default_factory=time.time, ge=0, le=1e11)
     """Seconds since the epoch."""

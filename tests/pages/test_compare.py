@@ -141,6 +141,7 @@ def test_what_became_of_each_setting_is_read_from_the_request(servers):
 
 def test_a_blind_race_hides_names_and_figures_until_the_vote_which_is_kept(servers):
     page = ask(open_page(FAST, SLOW, blind="1"), "Say something")
+    page.text_input(key="vote-tag").set_value("facts " * 1_000).run()
     race = race_of(page)
     assert "The first heard" in words(page) and "The second heard" in words(page)
     shown = "\n".join(element.value for kind in ("markdown", "caption")
@@ -152,6 +153,7 @@ def test_a_blind_race_hides_names_and_figures_until_the_vote_which_is_kept(serve
     (vote,) = page.session_state["votes"]
     assert vote.models == tuple(pane.spec.id for pane in race.panes)
     assert (vote.choice, vote.prompt) == ("right", "Say something")
+    assert vote.tag == ("facts " * 1_000)[:100]
     assert "Test-Fast" in words(page)
     assert json.loads(export_votes([vote]))["models"] == list(vote.models)
 

@@ -87,6 +87,8 @@ def test_every_word_of_every_message_is_searched(store):
     field(page, "Search conversations").set_value("puffin said").run()
     assert [line.split(" | ")[0] for line in listed(page)] == ["Where do puffins nest?"]
     assert "You said Where do puffins nest?" in words(page)
+    field(page, "Search conversations").set_value("puffins " * 50_000).run()
+    assert [line.split(" | ")[0] for line in listed(page)] == ["Where do puffins nest?"]
     field(page, "Search conversations").set_value("albatross").run()
     assert "No conversation has all of these words." in words(page)
 

@@ -226,6 +226,15 @@ def test_one_click_asks_the_same_under_each_memory_and_leaves_the_conversation_a
     assert "Saw 0 of 6 messages" in words(page)
 
 
+def test_a_question_that_is_too_long_for_the_lab_is_refused_with_a_sentence(server, chat):
+    page = open_lab(chat=chat)
+    open_drawer(page, "memory-lab")
+    page.text_input(key="memory-question").set_value("Who? " * 50_000)
+    button(page, "Ask under each memory: 6 requests").click().run()
+    assert "That is 250,000 characters, and a message may have 200,000." in words(page)
+    assert not sent(server)
+
+
 def test_what_each_memory_costs_is_drawn_and_stands_in_a_table_too(server, chat):
     page = open_lab("last", chat=chat, last=2)
     open_drawer(page, "memory-costs")

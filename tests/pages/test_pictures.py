@@ -101,6 +101,14 @@ def test_a_button_whose_words_were_all_taken_out_asks_as_at_first(eyes):
     assert last_request(eyes)[1] == IMAGE_TASKS["Describe it"]
 
 
+def test_a_button_with_more_words_than_a_message_may_have_says_so_and_sends_nothing(eyes):
+    page = visit()
+    asks(page, "Describe it").set_value("word " * 50_000).run()
+    click(page, "Describe it")
+    assert "That is 249,999 characters, and a message may have 200,000." in words(page)
+    assert not eyes.requests
+
+
 def test_the_html_is_offered_for_an_alt_text_whatever_it_was_asked_in(eyes):
     page = visit()
     asks(page, "Alt text").set_value("One line.").run()
