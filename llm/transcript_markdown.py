@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from llm.message_text import without_surrogates
 from llm.replies import Ending, Reply
@@ -68,35 +71,49 @@ def _figures(reply: Reply) -> str:
     return " · ".join(figures)
 
 
-_HEADING = re.compile(r"( {0,3})(#{1,6})(?=[ \t]|$)")
-_UNDERLINE = re.compile(r"( {0,3})(?==+[ \t]*$|-+[ \t]*$)")
-"""Beneath a line of words it makes a heading of them."""
-
-_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
+_PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).disable("inline")
+"""Finds blocks alone. HTML is shown as written, so a block of it is none."""
 
 
 def defused(text: str) -> str:
     """Markdown that stays as it is but for pictures, HTML and headings outside of code blocks.
 
     A picture becomes a link that one may follow, HTML is shown as written, a heading goes
-    two levels down, and a code block that was left open is closed.
+    two levels down or, where it was underlined, becomes words above a line, and a code block
+    that was left open is closed. What changes leaves every block where it was: a line that
+    is code here is code in the result.
     """
-    lines, fence = [], ""
-    for line in re.split("\r\n?|\n", text):
-        if fence:
-            if re.fullmatch(rf" {{0,3}}{fence[0]}{{{len(fence)},}}[ \t]*", line):
-                fence = ""
-        elif opening := _FENCE.match(line):
-            fence = opening[1]
-        else:
-            # With the backslashes before it: an even number of them would undo ours.
-            line = re.sub(r"\\*!(?=\[)", r"\\!", line)
-            line = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
-            line = _HEADING.sub(lambda found: found[1] + "#" * min(len(found[2]) + 2, 6), line, 1)
-            if lines and lines[-1].strip():
-                line = _UNDERLINE.sub(r"\1\\", line, 1)
-        lines.append(line)
-    return "\n".join([*lines, fence] if fence else lines)
+    lines = re.split("\r\n?|\n", text)
+    code: set[int] = set()
+    tokens = _PARSER.parse(text)
+    for token in tokens:
+        first, end = token.map or (0, 0)
+        if token.type == "fence":
+            code.update(range(first, end))
+        elif token.type == "heading_open" and token.markup.startswith("#"):
+            lines[first] = re.sub(r"#{1,6}", lambda found: (found[0] + "##")[:6], lines[first],
+                                  count=1)
+        elif token.type == "heading_open":
+            within = re.match(r"[ \t>]*", lines[end - 1])[0]
+            lines[end - 1] = f"{within}\n{within}---"
+    lines = [line if number in code else _inert(line) for number, line in enumerate(lines)]
+    return "\n".join(lines) + _closing(tokens, lines)
+
+
+def _inert(line: str) -> str:
+    # With the backslashes before it: an even number of them would undo ours.
+    line = re.sub(r"\\*!(?=\[)", r"\\!", line)
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
+
+
+def _closing(tokens: Sequence[Token], lines: Sequence[str]) -> str:
+    """What closes a code block that is open to the end. One in a list ends with the list."""
+    if not tokens or tokens[-1].type != "fence":
+        return ""
+    fence, (first, end) = tokens[-1].markup, tokens[-1].map
+    is_closed = end - first > 1 and re.fullmatch(
+        rf" {{0,3}}{fence}{fence[0]}*[ \t]*", lines[end - 1])
+    return "" if is_closed else f"\n{fence}"
 
 
 def on_one_line(text: str) -> str:

@@ -1,6 +1,8 @@
 """A conversation for people: who said what, how it ended, and nothing that fetches anything."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from llm.transcript import Transcript
@@ -53,6 +55,9 @@ HOSTILE = [
     "\\![a](http://127.0.0.1/)",
     "\\\\![a](http://127.0.0.1/)",
     "```\rcode\r```\r![a](http://127.0.0.1/)\r<img src=http://127.0.0.1/>",
+    "- a\n  ```\n![a](http://127.0.0.1/)",
+    "1. ```\n   code\n   ```\n   ![a](http://127.0.0.1/)\n   <img src=http://127.0.0.1/>",
+    "a\n---\n2. ```\n   ![a](http://127.0.0.1/)",
 ]
 
 
@@ -66,7 +71,8 @@ def test_what_was_said_brings_in_no_picture_and_no_html(said):
 
 @pytest.mark.parametrize("said", [
     "## You", "# You #", "  ## You\tand I", "You\n---", "You\n=", "You\n and I\n  ---  ",
-    "Hi\r## You", "Hi\r\n## You\r\n", "~~~\r\n~~~\r\n## You", "Hi\n#", "<!--\n## You\n-->"])
+    "Hi\r## You", "Hi\r\n## You\r\n", "~~~\r\n~~~\r\n## You", "Hi\n#", "<!--\n## You\n-->",
+    "- # You", "> You\n> ===", "```\n    ```"])
 def test_nobodys_heading_can_be_taken_for_a_speaker(said):
     text = to_markdown(say(Transcript(title="Trains"), said, said), {"scripted": "Model"})
     tokens = MarkdownIt("commonmark").parse(text)
@@ -87,6 +93,25 @@ def test_half_a_character_breaks_no_file():
 def test_code_stays_as_it_was_written():
     code = "```rust\nlet v = vec![1, 2]; // <T>\n```"
     assert defused(code) == code
+
+
+def test_code_in_a_list_and_in_a_quotation_stays_too():
+    code = "1. Run:\n   ```rust\n   let v: Vec<T>; # one\n   ```\n\n> ```\n> <T>\n> ```\n\nDone."
+    assert defused(code) == code
+
+
+BEGINNINGS = ["- ", "  ", "   ", "> ", "1. ", "2. ", "\t", "    ", ""]
+ENDS = ["```", "~~~", "````", "```py", "![a](http://127.0.0.1/)", "<b>hi</b>", "a", "", "# You",
+        "---", "===", "-", "[r]: http://127.0.0.1", "![r]", "<!--", "-->", "`", "\\"]
+LINES = st.builds(lambda begun, end: "".join(begun) + end,
+                  st.lists(st.sampled_from(BEGINNINGS), max_size=3), st.sampled_from(ENDS))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=8).map("\n".join))
+def test_lists_quotations_and_code_within_each_other_hide_nothing(said: str):
+    test_what_was_said_brings_in_no_picture_and_no_html(said)
+    test_nobodys_heading_can_be_taken_for_a_speaker(said)
 
 
 def test_a_code_block_that_was_left_open_does_not_swallow_what_follows():
