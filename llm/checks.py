@@ -145,7 +145,7 @@ class FitsSchema(_Check):
             return Finding(self.kind, False, 0.0, "It is not JSON, or far too much of it.")
         try:
             fault = _first_fault(self.json_schema, value)
-        except (RecursionError, TimeoutError, Unresolvable):
+        except (RecursionError, TimeoutError, Unresolvable, ArithmeticError):
             return Finding(self.kind, False, 0.0, "The schema cannot be applied to this answer.")
         return _finding(self.kind, fault is None, f"It does not fit the schema: {fault}.")
 
@@ -260,7 +260,8 @@ def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _first_fault(schema: dict[str, Any], value: Any) -> str | None:
-    """Raises RecursionError, TimeoutError or Unresolvable where the schema cannot be applied."""
+    """Raises RecursionError, TimeoutError, Unresolvable or ArithmeticError where the schema
+    cannot be applied."""
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
     from referencing import Registry

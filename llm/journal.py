@@ -351,7 +351,7 @@ def read_contents(data: bytes, *, name: str | Wording) -> Contents:
                     "Choose a file that Parley wrote as JSON Lines.",
                     name=name, number=number) from error
             raise ImportRefusedError(
-                "{name} is damaged at line {number}: {place} {reason}.",
+                "{name} is damaged at line {number}: {place}: {reason}.",
                 name=name, number=number, place=place, reason=reason) from error
         except ValueError as error:
             raise ImportRefusedError("{name} is damaged at line {number}: {reason}.",

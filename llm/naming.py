@@ -6,7 +6,7 @@ answer on the zodiac may say Gemini, and one about maps Google. So there are thr
 - a name that can be nothing else ("SmolLM2", "GPT-6 Luna") gives its own model away
   wherever it stands, unless the question had it first;
 - any model's or maker's name gives away whoever says it of itself: "I am Gemini",
-  "a language model trained by Google";
+  "a language model trained by Google", "Gemini here!", "OpenAI made me";
 - to "Who made you?", any such name is an answer.
 
 In doubt the answer counts as given away: that costs one vote, where the other mistake
@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from llm.catalog import ModelSpec
 
 PROVIDER_NAMES = {
-    "openai": ("OpenAI", "ChatGPT", "GPT"),
+    "openai": ("OpenAI", "ChatGPT", "Chat GPT", "GPT"),
     "google": ("Google", "DeepMind", "Gemini", "Bard"),
     "huggingface": ("Hugging Face", "HuggingFace"),
     "local": (),
@@ -47,9 +48,10 @@ _NO_NAMES = frozenset({
 })
 """First words of labels that people write and that name nothing."""
 
-_ORIGIN = (r"(?:made|created|trained|developed|built|designed|powered|provided|produced|released)"
-           r"(?:,? (?:and|or|\w+ed))* (?:by|at)(?: [\w’'-]+){0,6}?")
-_KIND = r"(?:model|assistant|chatbot|AI|program|system)"
+_MADE = r"(?:made|created|trained|developed|built|designed|powered|provided|produced|released)"
+_ORIGIN = (rf"(?:{_MADE}(?:,? (?:and|or|\w+ed))* (?:by|at)|(?:based|running|built) (?:up)?on)"
+           r"(?: [\w’'-]+){0,6}?")
+_KIND = r"(?:model|assistant|chatbot|AI|program|product|system)"
 _OF_ITSELF = (
     # I am Gemini. You can call me Bard.
     r"\b(?:I am|I[’']m|my name is|my name[’']s|call me)(?:,? (?:an?|the|your|actually|really|just"
@@ -59,18 +61,29 @@ _OF_ITSELF = (
     rf"\bI(?: am| was| have been|[’']m|[’']ve been)(?: \w+)? {_ORIGIN}",
     # As a language model from OpenAI; I'm a helpful assistant that was built by Meta.
     rf"\b(?:I am|I[’']m|as an?|this)(?:,? [\w-]+){{0,5}}? {_KIND}"
-    rf"(?:,? (?:that|which|was|is|has|been))*,? (?:{_ORIGIN}|(?:from|called|named|by)(?: the)?)",
+    rf"(?:,? (?:that|which|was|is|has|been))*,? (?:{_ORIGIN}|(?:from|called|named|by|of)(?: the)?)",
     # My creators at Anthropic.
     r"\bmy (?:creator|maker|developer|parent company)s?(?: [\w’'-]+){0,3}?",
     # As Gemini, I …
-    r"^\W*as(?=[^,]{1,40}, I\b)",
+    r"^\W*(?:as|being)(?=[^,]{1,40}, I\b)",
+    # You are talking to Gemini. My model is GPT-5. I run on GPT-5.
+    r"\byou(?:[’']re| are) (?:talking|speaking|chatting) (?:to|with)",
+    r"\bmy (?:\w+ )?(?:model|version|name|architecture)(?: name)?(?: is|[’']s|:)(?: the)?",
+    r"\bI(?: am|[’']m)? run(?:ning)? on",
+    # Best regards, Gemini
+    r"\b(?:best|kind|warm) (?:regards|wishes),?|\bsincerely,?|\byours(?: truly)?,|\bsigned:?",
 )
 _OF_ITSELF_IN_OTHER_LANGUAGES = (
     r"(?:\b(?:je suis|je m[’']appelle|mon nom est|soy|me llamo|mi nombre es|ich bin"
-    r"|ich hei(?:ß|ss)e|mein name ist|sono|mi chiamo|eu sou|me chamo|я|меня зовут)\b"
-    r"|मैं |मुझे |मेरा नाम|我是|我叫|私は).{0,80}?"
+    r"|ich hei(?:ß|ss)e|mein name ist|sono|mi chiamo|eu sou|me chamo|я|меня зовут|ik ben"
+    r"|jag (?:är|heter)|jestem|nazywam się|benim adım|nama saya|saya adalah|tôi (?:là|tên))\b"
+    r"|मैं |मुझे |मेरा नाम|আমি |我是|我叫|私は|저는|제 이름은|أنا |اسمي).{0,80}?"
 )
-"""French, Spanish, German, Italian, Portuguese, Russian; Hindi, Chinese, Japanese."""
+"""French, Spanish, German, Italian, Portuguese, Russian, Dutch, Swedish, Polish, Turkish,
+Indonesian, Vietnamese; Hindi, Bengali, Chinese, Japanese, Korean, Arabic."""
+
+_AFTER_ITS_NAME = rf"(?: (?:here|speaking|at your service)\b|,? (?:has |have )?{_MADE} me\b)"
+"""Gemini here! OpenAI made me."""
 
 _ASKS_WHO = re.compile(
     r"\b(?:who|what|which)\b[^.?\n]{0,40}"
@@ -79,6 +92,7 @@ _ASKS_WHO = re.compile(
     r"|\bare you (?:an? )?(?:AI|bot|chat|model|GPT|Gemini)",
     re.IGNORECASE,
 )
+_LATIN = "0-9A-Za-zÀ-ÖØ-öø-ɏ"
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|[\n।。！？]+")
 
 
@@ -86,6 +100,7 @@ def gives_itself_away(
     answer: str, question: str, spec: ModelSpec, catalog: Iterable[ModelSpec]
 ) -> str | None:
     """The name by which `answer`, written by `spec`, gives itself away; None if it does not."""
+    answer, question = _plain(answer), _plain(question)
     for name in _longest_first(_names(spec)):
         found = re.search(_pattern(name), answer) if _is_unmistakable(name) else None
         if found and not re.search(_pattern(name), question):
@@ -95,10 +110,19 @@ def gives_itself_away(
     any_name, of_itself = _searches(frozenset(names))
     if _ASKS_WHO.search(question) and (found := any_name.search(answer)):
         return found.group("name")
-    for sentence in _SENTENCE_END.split(answer):
+    sentences = _SENTENCE_END.split(answer)
+    # A letter's last words stand on one line, and who signs it on the next.
+    for sentence in (*sentences, " ".join(sentences[-2:])):
         if found := of_itself.search(sentence):
-            return found.group("name")
+            return found.group("name") or found.group("first")
     return None
+
+
+def _plain(text: str) -> str:
+    """`text` with one kind of letters and hyphens, and without signs that nobody sees."""
+    text = unicodedata.normalize("NFKC", text)
+    text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    return re.sub("[\u2010-\u2012]", "-", text)
 
 
 def _names(spec: ModelSpec) -> set[str]:
@@ -130,7 +154,8 @@ def _pattern(name: str) -> str:
     spelled = r"[\s._-]*".join(map(re.escape, name.split()))
     # Written small, meta and llama are words.
     case = "" if _is_unmistakable(name) or re.search(r"[a-z][A-Z]", name) else "-"
-    return rf"(?{case}i:(?<!\w){spelled}(?!\w|\.\d))"
+    # Chinese writes no spaces, and Turkish or Korean endings on names.
+    return rf"(?{case}i:(?<![{_LATIN}]){spelled}(?![{_LATIN}]|\.\d))"
 
 
 def _longest_first(names: Iterable[str]) -> list[str]:
@@ -141,6 +166,7 @@ def _longest_first(names: Iterable[str]) -> list[str]:
 @functools.lru_cache(maxsize=8)
 def _searches(names: frozenset[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
     alternatives = "|".join(map(_pattern, _longest_first(names)))
-    name = f"(?P<name>{alternatives})"
     of_itself = "|".join((*_OF_ITSELF, _OF_ITSELF_IN_OTHER_LANGUAGES))
-    return re.compile(name), re.compile(rf"(?i:{of_itself})[ :\"“*]*{name}")
+    return (re.compile(f"(?P<name>{alternatives})"),
+            re.compile(rf"(?i:{of_itself})[ :\"“*_`'‘]*(?P<name>{alternatives})"
+                       rf"|(?P<first>{alternatives})(?i:{_AFTER_ITS_NAME})"))

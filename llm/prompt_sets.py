@@ -5,9 +5,10 @@
   `expected` (the answer must contain it), `reference` (the answer is compared with it by
   chrF) and `checks` (a JSON list, see `llm.checks`) have a meaning; every column is also a
   variable, so that `{city}` in a prompt becomes what the row's column `city` holds.
-- JSON Lines: an object a line with the same names; `expected` and `reference` may be lists.
+- JSON Lines, or one JSON list: objects with the same names; `expected` and `reference` may
+  be lists.
 
-A variable is a plain name in braces and nothing else: all other braces are text, and so
+A variable is a column's name in braces and nothing else: all other braces are text, and so
 are those in a value. Files come from anybody: they are bounded, taken in whole or not at
 all, and an error names the row.
 
@@ -42,7 +43,7 @@ MAX_COLUMNS = 100
 
 Form = Literal["text", "csv", "jsonl"]
 
-_VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,99})\}")
+_VARIABLE = re.compile(r"\{([^{}\n]{1,100})\}")
 _SPECIAL = ("prompt", "system", "tag", "expected", "reference", "checks")
 
 
@@ -149,7 +150,8 @@ def parse_prompt_set(data: bytes, *, name: str, form: Form, template: str | None
         raise ImportRefusedError("There are no prompts in it.")
     notes = [Wording("{variable} in prompt {number} stays as it is: there is no such column.",
                      variable=f"{{{variable}}}", number=number)
-             for variable, number in unfilled.items() if set(columns) - {*_SPECIAL}]
+             for variable, number in unfilled.items() if set(columns) - {*_SPECIAL}
+             and variable.isidentifier()]  # Other braces are meant: JSON, a program.
     notes += [Wording("The column “{column}” is not used in any prompt.", column=column)
               for column in columns if column not in used and column not in _SPECIAL]
     return PromptSet(name, tuple(prompts), tuple(notes))
@@ -178,22 +180,24 @@ def _prompt(where: Wording, row: Mapping[str, Any], template: str | None, number
               if isinstance(value, str | int | float) and not isinstance(value, bool)}
     written = row.get("prompt") or template or ""
     try:
-        for name in row:
-            if name not in _SPECIAL and name not in values:
-                raise WrongValueError("“{name}” must be text or a number", name=name[:80])
         if not isinstance(written, str) or not isinstance(row.get("system") or "", str):
             raise WrongValueError("prompt and system must be text")
+        checks = row.get("checks") if row.get("checks") not in (None, "") else []
+        if not isinstance(checks, list):
+            raise WrongValueError("checks is not a JSON list")
         names = variables_in(written + (row.get("system") or ""))
         used.update(names)
         for name in names:
+            if name in row and name not in values:
+                raise WrongValueError("“{name}” must be text or a number", name=name)
             if name not in values:
                 unfilled.setdefault(name, number)
         expected, reference = _texts(row.get("expected")), _texts(row.get("reference"))
-        checks = list(row.get("checks") or ())
-        checks += [Contains(text=expected)] if expected else []
-        checks += [ChrF(reference=reference)] if reference else []
+        checks = [*checks, *([Contains(text=expected)] if expected else []),
+                  *([ChrF(reference=reference)] if reference else [])]
         return Prompt(number=number, prompt=fill(written, values),
-                      system=fill(row.get("system") or "", values), tag=row.get("tag") or "",
+                      system=fill(row.get("system") or "", values),
+                      tag=values.get("tag", row.get("tag") or ""),
                       expected=expected or reference, checks=tuple(checks))
     except ValidationError as error:
         place, fault = first_fault(error)
@@ -226,21 +230,33 @@ def _text_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
 
 
 def _jsonl_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
+    for where, row in _json_list(text) if text.lstrip().startswith("[") else _json_lines(text):
+        if not isinstance(row, dict) or len(row) > MAX_COLUMNS:
+            raise ImportRefusedError("{where} is not a JSON object of at most {most} names.",
+                                     where=where, most=MAX_COLUMNS)
+        yield where, {_column(name): value for name, value in row.items()}
+
+
+def _json_lines(text: str) -> Iterator[tuple[Wording, Any]]:
     # By \n alone: JSON strings may hold other line breaks as they are.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            row = from_json(line, allow_inf_nan=False)
+            yield Wording("Line {number}", number=number), from_json(line, allow_inf_nan=False)
         except ValueError as error:
             raise ImportRefusedError(
                 "Line {number} is not JSON: {reason}. Each line must hold one whole object.",
                 number=number, reason=error) from error
-        if not isinstance(row, dict) or len(row) > MAX_COLUMNS:
-            raise ImportRefusedError(
-                "Line {number} is not a JSON object of at most {most} names.",
-                number=number, most=MAX_COLUMNS)
-        yield Wording("Line {number}", number=number), row
+
+
+def _json_list(text: str) -> Iterator[tuple[Wording, Any]]:
+    try:
+        rows = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise ImportRefusedError("This list is not JSON: {reason}.", reason=error) from error
+    for number, row in enumerate(rows, start=1):
+        yield Wording("Entry {number}", number=number), row
 
 
 def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
@@ -249,7 +265,9 @@ def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
     separator = max(",;\t", key=header_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        header = [name.strip() for name in next(filter(any, reader), [])]
+        header = [_column(name) for name in next(filter(any, reader), [])]
+        while header and not header[-1]:  # Spreadsheets write empty columns at the end.
+            header.pop()
         if not header:
             return
         _check_header(header)
@@ -257,6 +275,8 @@ def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
             where = Wording("Row {number}", number=reader.line_num)
             if not any(cell.strip() for cell in row):
                 continue
+            while len(row) > len(header) and not row[-1].strip():
+                row.pop()
             if len(row) > len(header):
                 raise ImportRefusedError(
                     "{where}: it has {cells} cells, the header has {columns}. A text with a "
@@ -271,6 +291,12 @@ def _csv_rows(text: str) -> Iterator[tuple[Wording, dict[str, Any]]]:
                                  number=reader.line_num, reason=error) from error
 
 
+def _column(name: str) -> str:
+    """A column's name. Those that mean something may be written large: Prompt, TAG."""
+    name = name.strip()
+    return name.casefold() if name.casefold() in _SPECIAL else name
+
+
 def _check_header(header: Sequence[str]) -> None:
     if len(header) > MAX_COLUMNS:
         raise ImportRefusedError("The header must have 1 to {most} columns.",
@@ -279,11 +305,8 @@ def _check_header(header: Sequence[str]) -> None:
         raise ImportRefusedError("The header must give each column a name of its own.")
 
 
-def _checks_cell(where: Wording, cell: str) -> list[Any]:
+def _checks_cell(where: Wording, cell: str) -> Any:
     try:
-        checks = json.loads(cell)
+        return json.loads(cell)
     except (ValueError, RecursionError) as error:
         raise ImportRefusedError("{where}: checks is not JSON.", where=where) from error
-    if not isinstance(checks, list):
-        raise ImportRefusedError("{where}: checks is not a JSON list.", where=where)
-    return checks

@@ -11,6 +11,7 @@ not know where a race is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,9 @@ from llm.race import LETTERS, Contender, Pane, Race
 from llm.replies import Ending, Reply
 from llm.transcript_import import read_conversations
 from llm.transcript_json import write_conversations
+
+AT_ONCE = 0.05
+"""Seconds. Questions so close are one message: no person sends a second one so soon."""
 
 
 class _PlainPane(BaseModel):
@@ -76,4 +80,16 @@ def race_from_plain(value: Any, contenders: Sequence[Contender]) -> Race:
                 entered=tuple(contenders))
     for pane in race.waiting:
         pane.take(Reply(pane.spec.id, ending=Ending.STOPPED))
+    _share_moments(race)
     return race
+
+
+def _share_moments(race: Race) -> None:
+    """Let a message have one time in all panes, by which its answers are compared.
+
+    Before, it came to each pane some microseconds after the last.
+    """
+    questions = [turn for pane in race.panes for turn in pane.chat if turn.role == "human"]
+    for before, turn in pairwise(sorted(questions, key=lambda turn: turn.created_at)):
+        if turn.created_at - before.created_at < AT_ONCE:
+            turn.created_at = before.created_at

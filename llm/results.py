@@ -100,16 +100,13 @@ class Results:
 
     def quality_by_tag(self) -> dict[str, dict[Contender, Estimate]]:
         """The same quality for each tag of the prompt set alone."""
+        rows: dict[tuple[str, Contender], list[Row]] = defaultdict(list)
+        for row in self.rows:
+            rows[self.plan.prompts[row.prompt - 1].tag, row.contender].append(row)
         tags = dict.fromkeys(prompt.tag for prompt in self.plan.prompts)
-        found: dict[str, dict[Contender, Estimate]] = {}
-        for tag in tags:
-            found[tag] = {}
-            for contender in self.plan.contenders():
-                rows = [row for row in self.rows if row.contender == contender
-                        and self.plan.prompts[row.prompt - 1].tag == tag]
-                if estimate := _quality(rows):
-                    found[tag][contender] = estimate
-        return found
+        return {tag: {contender: estimate for contender in self.plan.contenders()
+                      if (estimate := _quality(rows.get((tag, contender), ())))}
+                for tag in tags}
 
     def pareto(self, cost: Callable[[Summary], Median | None]) -> list[Summary]:
         """Those that no other beats in quality without being worse in `cost`, the cheapest first.

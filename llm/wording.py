@@ -67,14 +67,54 @@ class WrongValueError(WordedError, ValueError):
 def first_fault(error: ValidationError) -> tuple[str, Wording | str]:
     """What pydantic found first: the field's place, such as "prompts.0.text", and the reason.
 
-    The reason is worded where it is ours, and in pydantic's English where it is its own.
+    The reason is worded, and in pydantic's English only where it is none of `_REASONS`.
     """
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))[:100]
-    ours = first.get("ctx", {}).get("error")
-    if isinstance(ours, WrongValueError):
-        return place, Wording("Value error, {reason}", reason=ours)
-    return place, first["msg"][:200]
+    # Between the fields stand pydantic's own names of types, such as constrained-str.
+    place = ".".join(str(part) for part in first["loc"]
+                     if isinstance(part, int) or part.isidentifier())[:100]
+    details = first.get("ctx", {})
+    if isinstance(ours := details.get("error"), WrongValueError):
+        return place, ours.wording
+    if first["type"] not in _REASONS:
+        return place, first["msg"][:200]
+    return place, Wording(_REASONS[first["type"]], **{
+        name: value if isinstance(value, int | float) else str(value)[:200]
+        for name, value in details.items()})
+
+
+_REASONS = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is nothing of this name",
+    "string_type": "it must be text",
+    "string_too_short": "it needs {min_length} characters or more",
+    "string_too_long": "it has more than {max_length} characters",
+    "string_pattern_mismatch": "it is not written as it must be",
+    "int_type": "it must be a whole number",
+    "int_parsing": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_type": "it must be a number",
+    "float_parsing": "it must be a number",
+    "finite_number": "it must be a number",
+    "bool_type": "it must be true or false",
+    "bool_parsing": "it must be true or false",
+    "none_required": "it must be null",
+    "greater_than_equal": "it must be {ge} or more",
+    "less_than_equal": "it must be {le} or less",
+    "literal_error": "it must be one of {expected}",
+    "enum": "it must be one of {expected}",
+    "union_tag_invalid": "“{tag}” is not one of {expected_tags}",
+    "union_tag_not_found": "it does not say of what kind it is",
+    "list_type": "it must be a list",
+    "tuple_type": "it must be a list",
+    "too_short": "it holds fewer than {min_length}",
+    "too_long": "it holds more than {max_length}",
+    "dict_type": "it must be an object of names and values",
+    "model_type": "it must be an object of names and values",
+    "model_attributes_type": "it must be an object of names and values",
+    "json_invalid": "it is not JSON ({error})",
+}
+"""pydantic's kinds of fault, as far as they come of what people type and bring."""
 
 
 # ── What was stored ──────────────────────────────────────────────────────────────────

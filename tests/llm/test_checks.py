@@ -120,6 +120,10 @@ def test_a_schema_that_cannot_be_applied_fails_the_answer(schema):
     assert not passes(FitsSchema(schema=schema), json.dumps("a" * 20_000 + "b"))
 
 
+def test_a_number_too_large_for_a_schemas_arithmetic_fails_the_answer():
+    assert not passes(FitsSchema(schema={"multipleOf": 0.1}), "1" + "0" * 400)
+
+
 def test_chrf_is_sacrebleus_and_takes_the_closest_reference():
     answer, references = "The dog bit the man.", ("Nobody can name it.", "The dog had bit him.")
     score = ChrF(reference=references).check(answer).score

@@ -46,9 +46,11 @@ def test_typed_text_is_one_prompt_a_line():
     ("{{city}}", "{Paris}"), ("{city.__class__}", "{city.__class__}"), ("{city[0]}", "{city[0]}"),
     ("{city!r}", "{city!r}"), ("{city:>9}", "{city:>9}"), ("{0} {} {", "{0} {} {"),
     ("{unknown}", "{unknown}"), ('{"a": 1}', '{"a": 1}'), ("{evil}", "{city} {evil}"),
+    ("{first name}, {शहर}", "Ada, दिल्ली"),
 ])
-def test_only_plain_names_in_braces_are_filled_and_only_once(template, filled):
-    assert fill(template, {"city": "Paris", "evil": "{city} {evil}"}) == filled
+def test_only_names_in_braces_are_filled_and_only_once(template, filled):
+    assert fill(template, {"city": "Paris", "evil": "{city} {evil}", "first name": "Ada",
+                           "शहर": "दिल्ली"}) == filled
 
 
 @given(st.text(), st.dictionaries(st.text("abc", min_size=1), st.text(max_size=20)))
@@ -82,9 +84,29 @@ def test_a_spreadsheet_may_separate_by_its_own_sign_and_begin_with_a_mark(separa
     assert read(text).prompts[0].tag == "x"
 
 
-def test_json_lines_hold_variables_as_text_or_numbers():
-    row = json.dumps({"prompt": "{a} and {b}", "a": "x", "b": 2})
-    assert prompts(row + "\n\n" + row, "jsonl") == ["x and 2"] * 2
+def test_what_a_spreadsheet_adds_and_how_it_writes_names_is_no_fault():
+    (row,) = read("Prompt,EXPECTED,,\nHi,Paris,,\n,,,\n").prompts
+    assert (row.prompt, row.expected) == ("Hi", ("Paris",))
+    assert prompts("prompt,a\n{a}!,b,,\n{a}?\n") == ["b!", "{a}?"]
+
+
+def test_json_lines_hold_variables_as_text_or_numbers_and_whatever_else_is_not_used():
+    row = json.dumps({"prompt": "{a} and {b}", "a": "x", "b": 2, "tag": 7, "source": {"page": 1},
+                      "checked": None})
+    found = read(row + "\n\n" + row, "jsonl")
+    assert [(one.prompt, one.tag) for one in found.prompts] == [("x and 2", "7")] * 2
+    assert [str(note) for note in found.notes] == [
+        f"The column “{name}” is not used in any prompt." for name in ("source", "checked")]
+
+
+def test_one_json_list_is_taken_as_its_entries_are():
+    assert prompts(json.dumps([{"prompt": "a"}, {"prompt": "b"}], indent=1), "jsonl") == ["a", "b"]
+    for text, said in (("[]", "no prompts"),
+                       ('[{"prompt": "a"}, 7]', "Entry 2 is not a JSON object"),
+                       ('[{"prompt": "a"}, {"city": "b"}]', "Entry 2: it holds no prompt"),
+                       ('[{"prompt": "a"}', "This list is not JSON")):
+        with pytest.raises(ImportRefusedError, match=said):
+            read(text, "jsonl")
 
 
 def test_slips_are_noted():
@@ -114,12 +136,13 @@ def test_expected_answers_references_and_checks_become_checks():
     ("", "text", "no prompts"), ("\n \n", "text", "no prompts"), ("", "csv", "no prompts"),
     ("\n\n", "csv", "no prompts"), ("", "jsonl", "no prompts"),
     ("prompt\n", "csv", "no prompts"), ("prompt,prompt\na,b", "csv", "a name of its own"),
-    ("prompt,\na,b", "csv", "a name of its own"), (",".join("abc") * 60, "csv", "1 to 100 columns"),
+    ("prompt,,x\na,b,c", "csv", "a name of its own"),
+    (",".join("abc") * 60, "csv", "1 to 100 columns"),
     ("prompt\nok\na,b,c\n", "csv", "Row 3: it has 3 cells, the header has 1"),
     ('prompt\n"open', "csv", "Row 2 is not CSV"),
     ("city\nParis\n", "csv", "Row 2: it holds no prompt: none of its columns is called “prompt”"),
     ("prompt,city\n,Paris\n", "csv", "Row 2: it holds no prompt."),
-    ("Prompt\nHi\n", "csv", "none of its columns is called “prompt” (Prompt)"),
+    ("Question\nHi\n", "csv", "none of its columns is called “prompt” (Question)"),
     ('prompt,checks\nHi,[', "csv", "Row 2: checks is not JSON"),
     ('prompt,checks\nHi,{}', "csv", "Row 2: checks is not a JSON list"),
     ('prompt,checks\nHi,"[{""kind"": ""nonsense""}]"', "csv", "Row 2: checks.0"),
@@ -127,11 +150,13 @@ def test_expected_answers_references_and_checks_become_checks():
     ('{"prompt": "ok"}\n{"prompt": ""}', "jsonl", "Line 2: it holds no prompt"),
     ('{"prompt": "ok"}\n{"prompt": 7}', "jsonl", "Line 2: prompt and system must be text"),
     ('{"prompt": "ok"}\n[1]', "jsonl", "Line 2 is not a JSON object"),
-    ('{"prompt": "ok"}\nnot JSON', "jsonl", "Line 2 is not JSON"), ("[" * 9999, "jsonl", "Line 1"),
+    ('{"prompt": "ok"}\nnot JSON', "jsonl", "Line 2 is not JSON"),
+    ("[" * 9999, "jsonl", "This list is not JSON"),
     ('{"prompt": "\\ud800"}', "jsonl", "Line 1 is not JSON"),
-    ('{"prompt": "a", "x": {"lc": 1}}', "jsonl", "Line 1: “x” must be text or a number"),
+    ('{"prompt": "{x}", "x": {"lc": 1}}', "jsonl", "Line 1: “x” must be text or a number"),
     ('{"prompt": "a", "expected": {}}', "jsonl", "must be text, or lists of texts"),
-    ('{"prompt": "a", "checks": "b"}', "jsonl", "Line 1: checks"),
+    ('{"prompt": "a", "checks": "b"}', "jsonl", "Line 1: checks is not a JSON list"),
+    ('{"prompt": "a", "checks": 5}', "jsonl", "Line 1: checks is not a JSON list"),
     ('{"prompt": "a", "tag": "' + "x" * 101 + '"}', "jsonl", "Line 1: tag"),
     ("a" * 100_001, "text", "Line 1: prompt"),
     (json.dumps({"prompt": "{a}" * 30_000, "a": "x" * 90_000}), "jsonl", "Line 1: filled in"),

@@ -177,6 +177,16 @@ def test_a_race_comes_back_from_json_with_every_version_of_every_pane():
     assert [turn.text for turn in left.siblings(left.last)] == ["Because.", "For this reason."]
 
 
+def test_a_race_of_an_earlier_version_is_compared_too_though_each_question_had_its_own_time():
+    written = race(SMALL, LARGE, CLOSED)
+    written.ask("Why?")
+    for number, pane in enumerate(written.panes):
+        pane.question.created_at += number * 1e-5
+        pane.take(answered())
+    assert len(written.comparable) == 1
+    assert len(read_again(written).comparable) == 3
+
+
 def test_what_had_no_answer_when_it_was_written_waits_for_nobody():
     written = race()
     written.ask("Why?")

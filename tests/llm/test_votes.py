@@ -12,6 +12,7 @@ from llm.catalog import get_model, list_models
 from llm.errors import ImportRefusedError
 from llm.replies import Ending, Reply
 from llm.votes import MAX_IMPORT_BYTES, Vote, export_votes, import_votes, shown_order, void_reason
+from llm.wording import Wording
 
 
 def vote(**changes) -> Vote:
@@ -62,6 +63,16 @@ def test_a_race_in_which_one_side_did_not_answer_is_void_and_says_why(ending, te
     ("gemini-3.8-flash", "Je suis Gemini, un modèle de langage.", "Bonjour", "Gemini"),
     ("gemini-3.8-flash", "मैं Google द्वारा प्रशिक्षित एक भाषा मॉडल हूँ।", "नमस्ते", "Google"),
     ("llama-3.3-70b", "Meta.", "Who made you?", "Meta"),
+    ("gpt-6-luna", "Hi! ChatGPT here.", "Hi", "ChatGPT"),
+    ("gpt-6-luna", "OpenAI trained me to be kind.", "Hi", "OpenAI"),
+    ("gpt-6-luna", "I'm running on GPT-4.", "Hi", "GPT"),
+    ("gpt-6-luna", "You are talking to `ChatGPT`.", "Hi", "ChatGPT"),
+    ("gpt-6-luna", "The moon is far.\n\nBest regards,\nChatGPT", "Hi", "ChatGPT"),
+    ("gpt-6-luna", "I am Chat-GPT.", "Hi", "Chat-GPT"),
+    ("gpt-6-luna", "I am Cha\u200btGPT.", "Hi", "ChatGPT"),
+    ("gpt-6-luna", "As ＧＰＴ\u20116 would say.", "Hi", "GPT-6"),
+    ("gpt-6-luna", "我是ChatGPT。", "你好", "ChatGPT"),
+    ("gemini-3.8-flash", "저는 Gemini입니다.", "안녕", "Gemini"),
 ])
 def test_an_answer_that_gives_its_model_away_makes_the_race_void(model_id, answer, question, name):
     reason = void_reason([FAIR, side(model_id, answer)], question)
@@ -81,6 +92,7 @@ def test_an_answer_that_gives_its_model_away_makes_the_race_void(model_id, answe
     ("smollm2-135m", "SmolLM2 has 135 million parameters.", "How large is SmolLM2?"),
     ("qwen3-0.6b", "I would google it on the local server.", "How do I find it?"),
     ("gpt-6-luna", "I am fond of Claude Monet.", "Who is your favourite painter?"),
+    ("gemini-3.8-flash", "Google made the phone.\nYou asked about Gemini.", "Which?"),
 ])
 def test_common_words_and_names_that_are_the_subject_do_not(model_id, answer, question):
     assert void_reason([FAIR, side(model_id, answer)], question) is None
@@ -163,8 +175,9 @@ def line(**changes) -> bytes:
     line(lc=1, type="constructor"), line(settings=[{"a": {"b": 1}}, {}]), line(pictures=["x"]),
 ])
 def test_one_bad_line_and_nothing_is_taken_in(bad):
-    with pytest.raises(ImportRefusedError, match="Nothing was imported. Line 2"):
+    with pytest.raises(ImportRefusedError, match="Nothing was imported. Line 2") as refused:
         import_votes(line() + b"\n" + bad + b"\n")
+    assert isinstance(refused.value.wording.values["reason"], Wording)  # So it is translated.
 
 
 def test_a_vote_without_an_id_is_refused_since_it_could_not_be_known_again():
