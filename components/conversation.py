@@ -9,7 +9,8 @@ kept (`components.kept`). Knows no model and no prompt.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import streamlit as st
@@ -44,6 +45,9 @@ Marks = tuple[DeltaGenerator, DeltaGenerator]
 """The places in a turn's message and beneath it, where it is marked what the model sees."""
 
 ALL_SEEN = View()
+
+_REFUSED = "refused"
+"""The session's key for the box whose message is not taken, and why."""
 
 _GREYED = """<style>
 [data-testid="stChatMessage"]:has([class*="st-key-unseen-"])
@@ -91,34 +95,42 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
 def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> None:
     said = st.session_state[box]
     text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
-    try:
+    with refusing(box, draft=text):
         if files:
             pictures = hold([file.getvalue() for file in files])
         if text and text.strip():
             ask(chat, text, pictures)
-    except ParleyError as error:
-        st.session_state[box] = text
-        refuse(box, error)
 
 
 def _box(chat: Transcript) -> str:
     return f"box-{chat.id}"
 
 
-def refuse_question(chat: Transcript, error: ParleyError) -> None:
-    """Have the next run say by the box why a question is not put."""
-    refuse(_box(chat), error)
+@contextmanager
+def refusing(box: str, *, draft: str | None = None) -> Iterator[None]:
+    """For what is done with a message: a `ParleyError` is said by its box, `draft` put back."""
+    st.session_state.pop(_REFUSED, None)
+    try:
+        yield
+    except ParleyError as error:
+        st.session_state[_REFUSED] = box, error.wording
+        if draft is not None:
+            st.session_state[box] = draft
 
 
-def refuse(box: str, error: ParleyError) -> None:
-    """Have the next run say why what was in a box is not taken."""
-    st.session_state[f"refused-{box}"] = error.wording
+def refusing_in(chat: Transcript) -> AbstractContextManager[None]:
+    """`refusing`, by the box of a conversation."""
+    return refusing(_box(chat))
 
 
 def show_refusal(box: str) -> None:
-    """Say why what was in a box is not taken, if it was refused."""
-    if refusal := st.session_state.pop(f"refused-{box}", None):
-        st.error(say(refusal), icon=":material/error:")
+    """Say why what was in a box is not taken, until there is another message or another box."""
+    # Not said once and forgotten: a run that another one cuts short would have said it to nobody.
+    refused, wording = st.session_state.get(_REFUSED, (box, None))
+    if refused != box:
+        del st.session_state[_REFUSED]
+    elif wording is not None:
+        st.error(say(wording), icon=":material/error:")
 
 
 def check_length(text: str, most: int = MAX_CHARACTERS) -> None:
@@ -318,15 +330,12 @@ def _ask_again(chat: Transcript, turn: Turn) -> None:
 
 def _edit(chat: Transcript, turn: Turn) -> None:
     draft = st.session_state[f"draft-{turn.id}"]
-    try:
+    with refusing_in(chat):
         check_length(draft)
-    except ParleyError as error:
-        refuse_question(chat, error)
-        return
-    st.session_state[f"editing-{turn.id}"] = False
-    if draft.strip() and draft != turn.content:
-        _stop_running(chat)
-        kept.keep(chat, chat.branch(turn, draft))
+        st.session_state[f"editing-{turn.id}"] = False
+        if draft.strip() and draft != turn.content:
+            _stop_running(chat)
+            kept.keep(chat, chat.branch(turn, draft))
 
 
 def _show_version(chat: Transcript, turn: Turn) -> None:

@@ -57,6 +57,7 @@ def pick_run() -> str | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             _("Evaluation"), [_NEW, *kept], key=_CHOSEN, persist_state="session",
+            on_change=st.session_state.pop, args=(_TOLD, None),
             format_func=lambda run: _("A new one") if run == _NEW else _name(kept[run]))
         with st.popover(_("Open results"), icon=":material/file_open:"):
             st.file_uploader(
@@ -64,7 +65,8 @@ def pick_run() -> str | None:
                 on_change=_take_in,
                 help=_("The command line writes them into the folder that --out names. What is "
                        "left to run can be run here."))
-    if told := st.session_state.pop(_TOLD, None):
+    # Until something else is done: a run that is cut short would have told nobody.
+    if told := st.session_state.get(_TOLD):
         st.error(plain(told))
     if chosen == _NEW:
         st.query_params.pop("run", None)
@@ -80,7 +82,9 @@ def _name(kept: Kept) -> str:
 
 def _take_in() -> None:
     file = st.session_state[_FILE]
-    if file is not None:
+    if file is None:
+        st.session_state[_TOLD] = None
+    else:
         _try_to_keep(lambda: _choose(evaluation_runs.take_in(current_owner(), file.getvalue())))
 
 
@@ -105,6 +109,7 @@ def _try_to_keep(act: Callable[[], None]) -> None:
 
 
 def _try(act: Callable[[], None]) -> None:
+    st.session_state[_TOLD] = None
     try:
         act()
     except ParleyError as error:

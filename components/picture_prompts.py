@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from components.conversation import ask, refuse_question
+from components.conversation import ask, refusing_in
 from components.language import _, current_language
-from llm.errors import ParleyError
 from llm.images import Picture
 from llm.picture_reader import ANSWERS, MODE_OF_TASK, Mode
 from llm.prompts import IMAGE_TASKS, PICTURE_SYSTEMS
@@ -88,10 +87,8 @@ def is_alt_text(chat: Transcript, answer: Turn) -> bool:
 def _ask_for(chat: Transcript, name: str, pictures: Sequence[Picture]) -> None:
     words = st.session_state.get(_box(name), "").strip() or _words_at_first(name)
     st.session_state.setdefault(_ASKED, {})[words] = MODE_OF_TASK[IMAGE_TASKS[name]]
-    try:
+    with refusing_in(chat):
         ask(chat, words, pictures)
-    except ParleyError as error:
-        refuse_question(chat, error)
 
 
 def _ask_as_at_first() -> None:

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import kept_races, session
 from components.browser import announce, copy_button, read_aloud_button
-from components.conversation import OnEnd, check_length, pick_version, refuse, show_refusal
+from components.conversation import OnEnd, check_length, pick_version, refusing, show_refusal
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _, say
@@ -68,20 +68,16 @@ def _ask_from_box(race: Race, contenders: Sequence[Contender]) -> None:
     said = st.session_state[_BOX]
     text, files = (said, []) if isinstance(said, str) else (said.text, [
         *st.session_state.get(_HELD, []), *(file.getvalue() for file in said.files)])
-    try:
+    with refusing(_BOX, draft=text):
         check_length(text)
         pictures = accept(files)
-    except ParleyError as error:
-        st.session_state[_BOX] = text
-        refuse(_BOX, error)
-        return
-    # A picture alone asks nothing: it waits for the words.
-    st.session_state[_HELD] = [] if text.strip() else files
-    if not text.strip():
-        return
-    if race.blind and not race.hidden:
-        race = session.replace_race(contenders, blind=True)
-    race.ask(text, pictures)
+        # A picture alone asks nothing: it waits for the words.
+        st.session_state[_HELD] = [] if text.strip() else files
+        if not text.strip():
+            return
+        if race.blind and not race.hidden:
+            race = session.replace_race(contenders, blind=True)
+        race.ask(text, pictures)
 
 
 def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,

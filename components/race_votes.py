@@ -124,7 +124,8 @@ def show_standings() -> None:
                                icon=":material/download:")
             st.file_uploader(_("Import votes (JSON Lines)"), key="votes-file",
                              on_change=_import)
-        if told := st.session_state.pop(_TOLD, None):
+        # Until there is another file or none: a run that is cut short would have told nobody.
+        if told := st.session_state.get(_TOLD):
             st.info(plain(told))
 
 
@@ -152,6 +153,7 @@ def _standings(votes: Sequence[Vote], tag: str | None) -> Standings:
 
 def _import() -> None:
     file = st.session_state["votes-file"]
+    st.session_state[_TOLD] = None
     if file is None:
         return
     try:
