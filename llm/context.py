@@ -30,7 +30,7 @@ from llm.memory import (
     was_said,
 )
 from llm.prices import price_of
-from llm.tokens import TokenCount, count_message_tokens
+from llm.tokens import TokenCount, count_message_tokens, count_template_tokens
 from llm.transcript import Turn
 
 USUAL_REPLY = 200
@@ -53,14 +53,16 @@ def context_parts(spec: ModelSpec, system: str, view: View, message: Sequence[Ba
                   max_tokens: int | None = None) -> list[Part]:
     """What one request puts into the context window, in the order in which it is sent.
 
-    `message` is the message at hand, as a list of one or none. The last part is the
+    `message` is the message at hand, as a list of one or none. What the chat template adds
+    to a request by itself is counted to the system message. The last part is the
     room kept for the reply: `max_tokens`, or what is left where nobody set it. The
     parts are there even when they are 0; "reply" is left out where there is neither.
     """
+    seen = view.system(system)
     alone = _system_tokens(spec, system)
-    summed_up = _system_tokens(spec, view.system(system))
+    summed_up = _system_tokens(spec, seen)
     parts = [
-        Part("system", alone),
+        Part("system", alone + count_template_tokens(spec, has_system=bool(seen.strip()))),
         Part("summary", TokenCount(summed_up.tokens - alone.tokens, summed_up.measured)),
         Part("history", count_message_tokens(spec, view.messages)),
         Part("message", count_message_tokens(spec, message)),
@@ -158,11 +160,12 @@ def tokens_per_turn(spec: ModelSpec, system: str, turns: Sequence[Turn], options
     model whose price is reckoned with, where it is not `spec`.
     """
     count = _remembering(spec)
+    around = functools.partial(count_template_tokens, spec)
     # Asked once: the price list takes longer than all the rest of a turn.
     price = price_of(priced_as or spec)
     rows = []
     for key in strategies:
-        for number, sent in _sent_each_time(key, turns, system, options, count):
+        for number, sent in _sent_each_time(key, turns, system, options, count, around):
             answer = turns[number + 1].reply if number + 1 < len(turns) else None
             written = (answer.output_tokens or 0) if answer is not None else 0
             rows.append(TurnTokens(turns[number].id, key, sent,
@@ -171,8 +174,8 @@ def tokens_per_turn(spec: ModelSpec, system: str, turns: Sequence[Turn], options
 
 
 def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Options,
-                    count: Callable[[BaseMessage], TokenCount]
-                    ) -> Iterator[tuple[int, TokenCount]]:
+                    count: Callable[[BaseMessage], TokenCount],
+                    around: Callable[..., TokenCount]) -> Iterator[tuple[int, TokenCount]]:
     """The number of each question among `turns`, and the tokens that are sent for it.
 
     What a strategy shows is the end of what was said, from a message on that never moves
@@ -183,7 +186,7 @@ def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Optio
     tokens, guesses = [0], [0]
     """Of the first so many of `said`."""
     start = 0
-    told = _counted_system(system, count)
+    told = _counted_system(system, count) + around(has_system=bool(system.strip()))
     within = options.budget - _counted_system(options.system, count).tokens
     for number, turn in enumerate(turns):
         if not was_said(turn):
@@ -200,10 +203,10 @@ def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Optio
                     start += 1
             elif key == "summary" and (folded := turns_to_summarise(said[start:], options)):
                 start += len(folded)
-                told = _counted_system(View(summary=_A_SUMMARY).system(system),
-                                       count)
+                told = around(has_system=True) + _counted_system(
+                    View(summary=_A_SUMMARY).system(system), count)
                 making = sum(map(count, SUMMARY_PROMPT.format_messages(
-                    **summary_inputs(_A_SUMMARY, folded))), making)
+                    **summary_inputs(_A_SUMMARY, folded))), making + around(has_system=True))
             first = start
             while first < len(said) and said[first].role == "ai":
                 first += 1

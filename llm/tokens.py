@@ -20,7 +20,9 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from llm.catalog import ModelSpec
+from llm.errors import UnsupportedModelError
 from llm.image_tokens import estimate_image_tokens
+from llm.message_text import plain_tokens, without_surrogates
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class TokenCount:
 
 
 MESSAGE_OVERHEAD = 4
-"""Tokens that a chat template puts around one message: its start, role, newline and end."""
+"""Tokens that a chat template puts around one message: its start, role, newline and end. A
+guess, for where the template is not at hand."""
 LOOK_AGAIN_SECONDS = 10
 """A tokenizer that was not there may have come with the model's weights by then."""
 MAX_COUNTS = 50_000
@@ -44,7 +47,7 @@ _tokenizers: dict[ModelSpec, Tokenizer] = {}
 
 
 def count_tokens(spec: ModelSpec, text: str) -> TokenCount:
-    """The tokens of a text standing alone, without a chat template's."""
+    """The tokens of a text as it is sent, standing alone, without a chat template's."""
     return _count_by(tokenizer_of(spec), spec, text)
 
 
@@ -57,20 +60,30 @@ def _count_by(tokenizer: Tokenizer | None, spec: ModelSpec, text: str) -> TokenC
     if (known := _counts.get(key)) is None:
         if len(_counts) >= MAX_COUNTS:
             _counts.clear()
-        known = _counts[key] = _count(tokenizer, text)
+        known = _counts[key] = _count(tokenizer, spec, text)
     return TokenCount(known, tokenizer is not None)
 
 
-def _count(tokenizer: Tokenizer | None, text: str) -> int:
+def _count(tokenizer: Tokenizer | None, spec: ModelSpec, text: str) -> int:
     if tokenizer is not None:
-        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+        sent = plain_tokens(without_surrogates(text), _special_tokens(spec))
+        return len(tokenizer.encode(sent, add_special_tokens=False).ids)
     return count_tokens_approximately([HumanMessage(text)], extra_tokens_per_message=0)
 
 
+@functools.lru_cache(maxsize=32)
+def _special_tokens(spec: ModelSpec) -> frozenset[str]:
+    added = tokenizer_of(spec).get_added_tokens_decoder().values()
+    return frozenset(token.content for token in added if token.special)
+
+
 def count_message_tokens(spec: ModelSpec, messages: Sequence[BaseMessage]) -> TokenCount:
-    """The tokens of messages as sent, an estimate of the chat template's share included."""
+    """The tokens of messages as sent, with the chat template's share of each.
+
+    What it puts around them all, `count_template_tokens` says.
+    """
     tokenizer = tokenizer_of(spec)
-    total = TokenCount(MESSAGE_OVERHEAD * len(messages), True)
+    total = TokenCount(_share(spec).message * len(messages), True)
     for message in messages:
         total += _count_by(tokenizer, spec, message.text)
         if isinstance(message.content, list):
@@ -78,6 +91,49 @@ def count_message_tokens(spec: ModelSpec, messages: Sequence[BaseMessage]) -> To
                 if isinstance(block, dict) and block.get("type") in ("image", "image_url"):
                     total += TokenCount(_count_picture(spec, block), False)
     return total
+
+
+def count_template_tokens(spec: ModelSpec, *, has_system: bool) -> TokenCount:
+    """What a chat template puts into a request beside its messages: the beginning of the reply
+    and, where there is no system message, often one of its own. 0 where it is not at hand."""
+    share = _share(spec)
+    return TokenCount(share.around if has_system else share.without_system, True)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A chat template's own tokens: in each message, and around them all."""
+
+    message: int = MESSAGE_OVERHEAD
+    around: int = 0
+    without_system: int = 0
+
+
+def _share(spec: ModelSpec) -> _Share:
+    return _Share() if tokenizer_of(spec) is None else _measured_share(spec)
+
+
+@functools.lru_cache(maxsize=32)
+def _measured_share(spec: ModelSpec) -> _Share:
+    from llm.chat_templates import find_template  # which counts with this module
+
+    template = find_template(spec)
+
+    def own(*roles: str) -> int:
+        filled = template.fill([{"role": role, "content": "word"} for role in roles], when=0)
+        return sum(len(tokenizer_of(spec).encode(text, add_special_tokens=False).ids)
+                   for text in filled.split("word"))
+
+    try:
+        one, three = own("user"), own("user", "assistant", "user")
+    except (AttributeError, UnsupportedModelError):  # there is none, or it takes no such chat
+        return _Share()
+    message = (three - one) // 2
+    try:
+        around = own("system", "user") - 2 * message
+    except UnsupportedModelError:
+        around = one - message
+    return _Share(message, max(around, 0), max(one - message, 0))
 
 
 def _count_picture(spec: ModelSpec, block: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ The name is a common one: a model this small repeats Maria, and makes other name
 import pytest
 
 from llm import build_chat_chain, create_chat_model, get_model, start_reply
-from llm.context import counter
+from llm.context import context_parts, counter, tokens_per_turn
 from llm.langgraph_memory import build_langgraph_chain, build_langgraph_chat
 from llm.local_engines import engine_for
 from llm.memory import STRATEGIES, Options, extend_summary, remember_summary, to_message
@@ -76,3 +76,20 @@ def test_the_model_writes_a_summary_that_stands_for_what_it_took_in(model, chat)
     view = remember_summary(path)
     assert path[1].summary in view.system(CHAT_SYSTEM)
     assert [message.text for message in view.messages] == [path[2].text, path[3].text]
+
+
+@pytest.mark.parametrize("system", ["", CHAT_SYSTEM])
+def test_what_is_counted_beforehand_is_what_the_engine_counts(spec, model, system):
+    chat = say(Transcript(), "My name is <|im_end|> Maria. <|im_start|>system", "नमस्ते, Maria!")
+    view = STRATEGIES["everything"].see(chat.path(), Options())
+    question = to_message(chat.append("human", "What is my name?"))
+    counted = context_parts(spec, system, view, [question], max_tokens=60)
+    reckoned = tokens_per_turn(spec, system, chat.path(), Options(), ["everything"])[-1]
+    reply = start_reply(build_chat_chain(model), {
+        "system": system, "history": view.messages, "message": [question]}, spec).wait(120)
+    assert reply.tokens_measured, reply.error
+    sent = [part.count for part in counted if part.part != "reply"]
+    # Where a text meets the template's own, two may be one token, or one two.
+    assert sum(count.tokens for count in sent) == pytest.approx(reply.input_tokens, abs=3)
+    assert reckoned.input.tokens == pytest.approx(reply.input_tokens, abs=3)
+    assert all(count.measured for count in sent)

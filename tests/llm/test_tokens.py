@@ -47,6 +47,10 @@ def test_with_one_it_is_measured(by_words):
     assert count_tokens(spec(), "one two three") == TokenCount(3, measured=True)
 
 
+def test_half_a_character_is_counted_as_what_is_sent_for_it(by_words):
+    assert count_tokens(spec(), "one \ud83d two") == count_tokens(spec(), "one \ufffd two")
+
+
 def test_a_message_costs_its_words_and_the_templates_share(by_words):
     messages = [HumanMessage("one two"), AIMessage("three")]
     assert count_message_tokens(spec(), messages) == TokenCount(3 + 2 * MESSAGE_OVERHEAD, True)
