@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from llm import text_layout
-from llm.text_layout import Block, TextLine
+from llm.text_layout import Block, TextLine, read_order
+from llm.text_markdown import as_markdown
 from llm.wording import Say, Wording
 
 VERY_LIKELY, LIKELY, MAYBE = 0.80, 0.60, 0.35
@@ -89,7 +89,7 @@ class Findings:
 
     @cached_property
     def blocks(self) -> list[Block]:
-        return text_layout.read_order(self.lines)
+        return read_order(self.lines)
 
     @property
     def paragraphs(self) -> list[str]:
@@ -206,7 +206,7 @@ class Findings:
 
     def as_markdown(self, say: Say = str) -> str:
         """The text as Markdown, in which nothing from the picture acts: no link, image or HTML."""
-        return text_layout.as_markdown(self.blocks) if self.lines else say(Wording(_NO_TEXT))
+        return as_markdown(self.blocks) if self.lines else say(Wording(_NO_TEXT))
 
     def _listed_objects(self, say: Say = str) -> str:
         return ", ".join(f"{thing.label} ({say(name_of(thing.word))}, {thing.probability:.0%})"

@@ -150,7 +150,8 @@ class _TextReader:
         kept = boxes[:MOST_LINES]
         lines = [
             (text.strip(), round(float(score), 3), *map(float, (*box.min(0), *box.max(0))))
-            for box, (text, score) in zip(kept, self._texts(pixels, kept), strict=True)
+            for box, (text, score) in zip(_straightened(kept), self._texts(pixels, kept),
+                                          strict=True)
             if score >= (LEAST_CONFIDENCE if len(text.strip()) > 3 else LEAST_OF_SHORT)
             and text.strip()
         ]
@@ -186,6 +187,21 @@ class _TextReader:
 
 def _length(box: np.ndarray) -> float:
     return float(max(np.ptp(box, axis=0)))
+
+
+def _straightened(boxes: np.ndarray) -> np.ndarray:
+    """The boxes as they would stand had the picture been taken straight.
+
+    On a page that leans, the end of one line is as high as the beginning of another: a price
+    would be read with the wrong thing.
+    """
+    along = boxes[:, 1] - boxes[:, 0]
+    lengths = np.hypot(*along.T)
+    # By the length: a short piece's box leans any way.
+    order = (slopes := np.arctan2(along[:, 1], along[:, 0])).argsort()
+    middle = np.searchsorted(lengths[order].cumsum(), lengths.sum() / 2)
+    sine, cosine = np.sin(slopes[order][middle]), np.cos(slopes[order][middle])
+    return boxes @ np.array([[cosine, -sine], [sine, cosine]], boxes.dtype)
 
 
 def _are_mostly_upright_strips(boxes: np.ndarray) -> bool:

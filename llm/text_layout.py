@@ -2,16 +2,17 @@
 
     blocks = read_order(lines)      headings, paragraphs and tables, first to last
 
-Columns are read one after the other, tables row by row. The page is cut along its
-own white gaps, again and again (a recursive XY cut), after what is plainly a table
-has been taken out. This module knows boxes and words, no picture and no model.
+Columns are read one after the other, tables row by row. The page is cut along its own
+white gaps, again and again (a recursive XY cut): where columns stand side by side between
+what goes across them, and around what is plainly a table. This module knows boxes and
+words, no picture and no model; `llm.text_markdown` writes the blocks as Markdown.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Literal
 
@@ -57,32 +58,81 @@ class Block:
 
 MOST_WORDS_IN_A_CELL = 3
 """By the median: two columns of prose have more."""
-GUTTER = 1.2
+GUTTER = 0.9
 """Columns are at least so many line heights apart; words in a line are not."""
-HEADING = 1.25
+GAP = 0.6
+"""What stands so many line heights further down is another paragraph."""
+CELL_GAP = 0.35
+"""Rows whose cells hold several lines are at least so many line heights apart."""
+HEADING = 1.2
 """A heading's letters are at least so many times as high as the page's usual ones."""
+
+Region = list[TextLine]
+Table = tuple[Region, Block]
+"""The lines that a table was made of, and the table."""
 
 
 def read_order(lines: Iterable[TextLine]) -> list[Block]:
-    """All of `lines`, as blocks in reading order."""
+    """All of `lines`, as blocks in reading order. The lines of a table's cell become one."""
     lines = list(lines)
-    if not lines:
-        return []
-    usual = median(line.height for line in lines)
-    tables, rest = _take_tables(lines)
-    regions = _cut([*([line] for line in rest), *tables], usual)
+    # By the letter: boxes of a few letters are less exact than those of many.
+    heights = [line.height for line in lines for _ in range(max(1, len(line.text)))]
+    return _blocks(lines, median(heights)) if lines else []
+
+
+def _blocks(lines: Region, usual: float) -> list[Block]:
+    runs = _rows_of_cells(lines)
+    plain = _spaced_rows(lines, usual) or [run for run in runs if _is_plain(run)]
+    if parts := _columns_of_text(lines, list(map(_all, plain)), usual):
+        return [block for part in parts if part for block in _blocks(part, usual)]
+    tables = _tables(plain or runs)
+    loose = _without(lines, tables)
+    bands = _bands([*([line] for line in loose), *(inside for inside, _ in tables)], GAP * usual)
+    if len(bands) == 1:
+        return _tables_and_paragraphs(tables, loose, usual)
     blocks = []
-    for region in regions:
-        if len(region) == 1 and region[0] in tables:
-            blocks.append(Block("table", _table_rows(region[0])))
-        else:
-            blocks += _paragraphs([line for item in region for line in item], usual)
+    for band in bands:
+        here = [table for table in tables if any(line is table[0][0] for line in band)]
+        rest = _without(band, here)
+        blocks += _tables_and_paragraphs(here, rest, usual) if here else _blocks(rest, usual)
     return blocks
 
 
-# ── Tables ───────────────────────────────────────────────────────────────────────────
+def _tables_and_paragraphs(tables: Sequence[Table], loose: Region, usual: float) -> list[Block]:
+    blocks = []
+    for inside, table in sorted(tables, key=lambda each: _top(each[0])):
+        blocks += _paragraphs([line for line in loose if line.middle < _top(inside)], usual)
+        blocks.append(table)
+        loose = [line for line in loose if line.middle >= _top(inside)]
+    return blocks + _paragraphs(loose, usual)
 
-Region = list[TextLine]
+
+def _without(lines: Region, tables: Sequence[Table]) -> Region:
+    taken = {id(line) for inside, _ in tables for line in inside}
+    return [line for line in lines if id(line) not in taken]
+
+
+def _all(parts: Iterable[Region]) -> Region:
+    return [line for part in parts for line in part]
+
+
+def _top(lines: Region) -> float:
+    return min(line.top for line in lines)
+
+
+def _bottom(lines: Region) -> float:
+    return max(line.bottom for line in lines)
+
+
+def _bands(items: Iterable[Region], least: float) -> list[Region]:
+    """The lines between gaps of the whole width, from top to bottom. No item is parted."""
+    bands: list[Region] = []
+    for item in sorted(items, key=_top):
+        if bands and _top(item) - _bottom(bands[-1]) < least:
+            bands[-1] += item
+        else:
+            bands.append(list(item))
+    return bands
 
 
 def _rows(lines: Sequence[TextLine]) -> list[Region]:
@@ -101,111 +151,220 @@ def _middle(row: Region) -> float:
     return sum(line.middle for line in row) / len(row)
 
 
-def _take_tables(lines: Region) -> tuple[list[Region], Region]:
-    """The tables, at least two rows each, and the lines that are in none."""
-    tables: list[Region] = []
-    rest: Region = []
-    run: list[Region] = []
+Spans = list[tuple[float, float]]
+"""From left to right."""
 
-    def close() -> None:
-        together = [line for row in run for line in row]
-        if len(run) >= 2:
-            tables.append(together)
+
+def _columns(lines: Iterable[TextLine]) -> Spans:
+    """Where lines overlap, looked at from above."""
+    return _merged((line.left, line.right) for line in lines)
+
+
+def _merged(spans: Iterable[tuple[float, float]]) -> Spans:
+    merged: Spans = []
+    for left, right in sorted(spans):
+        if merged and left < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], right))
         else:
-            rest.extend(together)
-        run.clear()
+            merged.append((left, right))
+    return merged
 
+
+# ── Tables ───────────────────────────────────────────────────────────────────────────
+
+
+def _tables(runs: list[list[Region]]) -> list[Table]:
+    return [(_all(run), Block("table", _cells(run))) for run in runs]
+
+
+def _spaced_rows(lines: Region, usual: float) -> list[list[Region]]:
+    """Runs of rows that stand apart, and whose cells hold a line or several."""
+    runs: list[list[Region]] = [[]]
+    for band in _bands([[line] for line in lines], CELL_GAP * usual):
+        if not _has_columns([*runs[-1], band]):
+            runs.append([])
+        if _has_columns([*runs[-1], band]):
+            runs[-1].append(band)
+    return [run for run in runs if len(run) >= 3 and _has_wrapped_cells(run)]
+
+
+def _has_wrapped_cells(rows: list[Region]) -> bool:
+    """Whether some cells hold several lines, and in each row another holds but one."""
+    columns = _columns(_all(rows))
+    sizes = [[len(_rows(cell)) for cell in _by_column(row, columns) if cell] for row in rows]
+    return max(map(max, sizes)) > 1 == max(map(min, sizes)) == median(
+        size for row in sizes for size in row)
+
+
+def _rows_of_cells(lines: Region) -> list[list[Region]]:
+    """Runs of rows with a line a cell. A line that stands alone close between two is a row."""
+    runs: list[list[Region]] = [[]]
+    alone: list[Region] = []
     for row in _rows(lines):
-        if not _is_table([*run, row]):
-            close()
-        if _is_table([*run, row]):
-            run.append(row)
-        else:
-            rest += row
-    close()
-    return tables, rest
+        if len(runs[-1]) >= 2 and not alone and len(row) == 1 and _is_close(runs[-1][-1], row):
+            alone = [row]
+            continue
+        if alone and _is_close(alone[0], row) and _is_table([*runs[-1], *alone, row]):
+            runs[-1] += alone
+        elif alone:
+            runs.append([])
+        alone = []
+        if not _is_table([*runs[-1], row]):
+            runs.append([])
+        if _is_table([*runs[-1], row]):
+            runs[-1].append(row)
+    return [run for run in runs if len(run) >= 2]
+
+
+def _is_close(above: Region, below: Region) -> bool:
+    return _top(below) - _bottom(above) < 0.5 * min(above[0].height, below[0].height)
 
 
 def _is_table(rows: list[Region]) -> bool:
-    """Whether these rows have two cells or more each, short ones, in the same columns."""
-    if min(map(len, rows)) < 2:
+    """Whether these rows stand in the same columns, a short line a cell."""
+    if not _has_columns(rows):
         return False
-    cells = [line for row in rows for line in row]
-    if median(len(line.text.split()) for line in cells) > MOST_WORDS_IN_A_CELL:
-        return False
-    heights = [line.height for line in cells]
-    if max(heights) > 1.6 * min(heights):
-        return False
+    cells = _all(rows)
     columns = _columns(cells)
-    if any(len({_column_of(line, columns) for line in row}) < len(row) for row in rows):
+    step = max((_middle(below) - _middle(above) for above, below in pairwise(rows)), default=0)
+    return (all(len(row) == _filled(row, columns) for row in rows)
+            and step < 5 * median(line.height for line in cells)
+            and (_are_short(cells)
+                 or _are_figures([line for line in cells if line.left >= columns[0][1]])))
+
+
+def _is_plain(rows: list[Region]) -> bool:
+    """Whether it is a table that no columns of text beside each other look like."""
+    columns = _columns(_all(rows))
+    return (len(rows) >= 3
+            and (len(columns) >= 3 or _are_figures([line for line in _all(rows)
+                                                    if line.left >= columns[1][0]]))
+            and all(abs(line.middle - _middle(row)) < 0.25 * line.height
+                    for row in rows for line in row))
+
+
+def _has_columns(rows: list[Region]) -> bool:
+    """Whether the rows stand in the same columns, two or more, few of their cells empty."""
+    cells = _all(rows)
+    heights, columns = [line.height for line in cells], _columns(cells)
+    filled = [_filled(row, columns) for row in rows]
+    least = 0.75 if len(rows) == 2 else 0.6
+    return (min(filled[0], filled[-1]) >= 2 and sum(filled) >= least * len(rows) * len(columns)
+            and max(heights) <= 1.6 * min(heights))
+
+
+def _are_short(cells: Region) -> bool:
+    return median(len(line.text.split()) for line in cells) <= MOST_WORDS_IN_A_CELL
+
+
+def _are_figures(cells: Region) -> bool:
+    """Prices, page numbers and the like: what stands before them may be a whole sentence."""
+    figures = sum(any(map(str.isdigit, line.text)) for line in cells)
+    return _are_short(cells) and figures >= 0.8 * len(cells)
+
+
+def _by_column(row: Region, columns: Spans) -> list[Region]:
+    return [[line for line in row if left <= line.left < right] for left, right in columns]
+
+
+def _filled(row: Region, columns: Spans) -> int:
+    return sum(map(bool, _by_column(row, columns)))
+
+
+def _cells(rows: list[Region]) -> tuple[tuple[TextLine | None, ...], ...]:
+    columns = _columns(_all(rows))
+    return tuple(tuple(map(_joined, _by_column(row, columns))) for row in rows)
+
+
+def _joined(cell: Region) -> TextLine | None:
+    """The lines of a cell as one."""
+    if len(cell) < 2:
+        return cell[0] if cell else None
+    ordered = _all(_rows(cell))
+    return TextLine(" ".join(line.text for line in ordered),
+                    min(line.confidence for line in cell), min(line.left for line in cell),
+                    _top(cell), max(line.right for line in cell), _bottom(cell))
+
+
+# ── Columns of text ──────────────────────────────────────────────────────────────────
+
+
+def _columns_of_text(lines: Region, tables: Sequence[Region],
+                     usual: float) -> list[Region] | None:
+    """What stands above two columns, the left one, the right one, and what stands below.
+
+    No table is parted.
+    """
+    bands = _bands([[line] for line in lines], 0)
+    first = 0
+    while first < len(bands):
+        last, spans = first, _columns(bands[first])
+        while last + 1 < len(bands) and _gutters(
+                more := _merged([*spans, *_columns(bands[last + 1])]), usual):
+            last, spans = last + 1, more
+        for gutter in _gutters(spans, usual):
+            start, end = _between(bands, first, last + 1, gutter, usual)
+            inside = _all(bands[start:end])
+            left = [line for line in inside if line.left < gutter]
+            right = [line for line in inside if line.left >= gutter]
+            if _are_columns(left, right, usual) and not any(
+                    _holds_any(left, table) and _holds_any(right, table) for table in tables):
+                return [_all(bands[:start]), left, right, _all(bands[end:])]
+        first += 1
+    return None
+
+
+def _holds_any(lines: Region, of: Region) -> bool:
+    return not {id(line) for line in lines}.isdisjoint(map(id, of))
+
+
+def _gutters(spans: Spans, usual: float) -> list[float]:
+    """Where a column may begin, after the widest gap first."""
+    gaps = sorted(((right[0] - left[1], right[0]) for left, right in pairwise(spans)), reverse=True)
+    return [start for width, start in gaps if width >= GUTTER * usual]
+
+
+def _between(bands: list[Region], first: int, end: int, gutter: float,
+             usual: float) -> tuple[int, int]:
+    """The bands up to a heading on one side, which parts what stands in columns above and
+    below it, and less a title or footer: what lies on one side, behind the widest gap."""
+    def is_beside(band: Region) -> bool:
+        return len({line.left < gutter for line in band}) > 1
+
+    for number in range(first + 1, end):
+        if (not is_beside(bands[number]) and min(line.height for line in bands[number])
+                >= HEADING * usual and any(map(is_beside, bands[first:number]))):
+            end = number
+            break
+    gaps = {number: _top(bands[number]) - _bottom(bands[number - 1])
+            for number in range(first + 1, end)}
+    widest = max(gaps, key=gaps.__getitem__, default=first)
+    if gaps and gaps[widest] >= 1.2 * usual:
+        if not any(map(is_beside, bands[widest:end])):
+            return first, widest
+        if not any(map(is_beside, bands[first:widest])):
+            return widest, end
+    return first, end
+
+
+def _are_columns(left: Region, right: Region, usual: float) -> bool:
+    """Whether these are read one after the other, and not row by row or in turn."""
+    if not left or not right:
         return False
-    filled = sum(len(row) for row in rows) / (len(rows) * len(columns))
-    step = max((_middle(below) - _middle(above) for above, below in
-                zip(rows, rows[1:], strict=False)), default=0)
-    return len(columns) >= 2 and filled >= 0.6 and step < 5 * median(heights)
+    few, many = sorted((_rows(left), _rows(right)), key=len)
+    if len(few) < 2:
+        return False
+    blocks = _bands([[line] for row in many for line in row], 1.5 * usual)
+    beside = sum(any(_top(block) <= _middle(row) <= _bottom(block) for block in blocks)
+                 for row in few)
+    aligned = sum(any(abs(_middle(row) - _middle(other)) < 0.25 * row[0].height for other in many)
+                  for row in few)
+    is_table = aligned >= 0.8 * len(few) and (
+        _are_short(_all(few)) and _are_short(_all(many)) or _are_figures(right))
+    return beside >= 0.5 * len(few) and not is_table
 
 
-def _columns(cells: Sequence[TextLine]) -> list[tuple[float, float]]:
-    """Where cells overlap across the rows: (left, right) of each column."""
-    columns: list[tuple[float, float]] = []
-    for line in sorted(cells, key=lambda line: line.left):
-        if columns and line.left < columns[-1][1]:
-            columns[-1] = (columns[-1][0], max(columns[-1][1], line.right))
-        else:
-            columns.append((line.left, line.right))
-    return columns
-
-
-def _column_of(line: TextLine, columns: list[tuple[float, float]]) -> int:
-    return next(number for number, (left, right) in enumerate(columns)
-                if left <= line.left < right)
-
-
-def _table_rows(table: Region) -> tuple[tuple[TextLine | None, ...], ...]:
-    columns = _columns(table)
-    rows = []
-    for row in _rows(table):
-        cells: list[TextLine | None] = [None] * len(columns)
-        for line in row:
-            cells[_column_of(line, columns)] = line
-        rows.append(tuple(cells))
-    return tuple(rows)
-
-
-# ── Columns and paragraphs ───────────────────────────────────────────────────────────
-
-
-def _cut(items: list[Region], usual: float) -> list[list[Region]]:
-    """Regions in reading order. An item is a line, or a table that stays whole."""
-    if len(items) <= 1:
-        return [items]
-    sideways = _split(items, key=lambda item: (min(line.left for line in item),
-                                               max(line.right for line in item)),
-                      least=GUTTER * usual)
-    if sideways and min(len(_rows(_lines(side))) for side in sideways) >= 2:
-        return [region for side in sideways for region in _cut(side, usual)]
-    downwards = _split(items, key=lambda item: (min(line.top for line in item),
-                                                max(line.bottom for line in item)),
-                       least=0.6 * usual)
-    if downwards:
-        return [region for part in downwards for region in _cut(part, usual)]
-    return [items]
-
-
-def _lines(items: Iterable[Region]) -> Region:
-    return [line for item in items for line in item]
-
-
-def _split(items: list[Region], *, key, least: float) -> tuple[list[Region], list[Region]] | None:
-    """The items before and after the widest empty gap of at least `least`, or None."""
-    ordered = sorted(items, key=lambda item: key(item)[0])
-    best, at, reach = least, None, key(ordered[0])[1]
-    for number, item in enumerate(ordered[1:], start=1):
-        start, end = key(item)
-        if start - reach >= best:
-            best, at = start - reach, number
-        reach = max(reach, end)
-    return None if at is None else (ordered[:at], ordered[at:])
+# ── Paragraphs ───────────────────────────────────────────────────────────────────────
 
 
 def _paragraphs(lines: Region, usual: float) -> list[Block]:
@@ -229,153 +388,3 @@ def _goes_on(above: Region, below: Region) -> bool:
 def _is_heading(group: list[Region], usual: float) -> bool:
     return (len(group) <= 2 and median(line.height for row in group for line in row)
             >= HEADING * usual and sum(len(row) for row in group) == len(group))
-
-
-# ── Markdown ─────────────────────────────────────────────────────────────────────────
-
-
-def as_markdown(blocks: Sequence[Block]) -> str:
-    """The blocks as Markdown, in which nothing that stood on the picture has a meaning.
-
-    The text is anybody's: an image, a link or HTML in it stays the characters it is. Lists
-    and code are told by how they stand there, and keep their indents.
-    """
-    sizes = sorted({round(_height(block)) for block in blocks if block.kind == "heading"},
-                   reverse=True)
-    parts = []
-    for run in _with_code_together(blocks):
-        parts += [_markdown_code(run)] if _is_code(run) else [
-            _markdown_block(block, sizes) for block in run]
-    return "\n\n".join(parts)
-
-
-def _markdown_block(block: Block, sizes: Sequence[int]) -> str:
-    if block.kind == "table":
-        return _markdown_table(block)
-    if block.kind == "heading":
-        level = min(sizes.index(round(_height(block))) + 1, 3)
-        return "#" * level + " " + " ".join(map(_escaped, block.text_rows))
-    if _is_list(block):
-        return _markdown_list(block)
-    return "\\\n".join(_plain_start(_escaped(row)) for row in block.text_rows)
-
-
-def _height(block: Block) -> float:
-    return median(line.height for row in block.rows for line in row if line)
-
-
-def _markdown_table(block: Block) -> str:
-    rows = ["| " + " | ".join(_escaped(cell.text) if cell else "" for cell in row) + " |"
-            for row in block.rows]
-    return "\n".join([rows[0], "|" + " --- |" * len(block.rows[0]), *rows[1:]])
-
-
-def _escaped(text: str) -> str:
-    # Not "[", which means nothing without its twin: "\[" is mathematics in some Markdown.
-    return re.sub(r"([\\`*_\]<>|~$&!])", r"\\\1", text)
-
-
-def _plain_start(row: str) -> str:
-    """A row that begins like a heading, a list or a rule is none."""
-    return re.sub(r"^(\d+(?=[.)])|(?=[#+=-]))", r"\1\\", row.lstrip())
-
-
-# ── Lists ────────────────────────────────────────────────────────────────────────────
-
-_POINT = re.compile(r"(?P<mark>[•◦▪●○■‣]|[-–*](?=\s)|\d{1,3}[.)](?=\s))\s*(?=\S)")
-"""What an item of a list begins with. "-5" and "3.5" are numbers."""
-
-
-def _is_list(block: Block) -> bool:
-    """Whether a paragraph begins with a list's mark and holds another."""
-    marked = [bool(_POINT.match(row)) for row in block.text_rows]
-    return marked[0] and sum(marked) > 1
-
-
-def _markdown_list(block: Block) -> str:
-    items: list[str] = []
-    indents: list[float] = []
-    """The left ends of the items that the current one stands within, itself included."""
-    for row, text in zip(block.rows, block.text_rows, strict=True):
-        point = _POINT.match(text)
-        if point is None:
-            items[-1] += f" {_escaped(text)}"
-            continue
-        left, height = row[0].left, row[0].height
-        while indents and left < indents[-1] - 0.5 * height:
-            indents.pop()
-        if not indents or left > indents[-1] + 0.5 * height:
-            indents.append(left)
-        number = re.match(r"\d+", point["mark"])
-        mark = f"{number[0]}." if number else "-"
-        words = _plain_start(_escaped(text[point.end():]))
-        items.append("    " * (len(indents) - 1) + f"{mark} {words}")
-    return "\n".join(items)
-
-
-# ── Code ─────────────────────────────────────────────────────────────────────────────
-
-_CODE = re.compile(r"[{}();=<>\[\]]|:$|^[\w-]+: |^- |^#|^//|^(import|return|def|class|const) ")
-"""What half of the lines of a program or a configuration have, and hardly one of prose."""
-
-
-def _with_code_together(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Neighbouring paragraphs that may be one piece of code, and every other block alone."""
-    runs: list[list[Block]] = []
-    for block in blocks:
-        if runs and _may_be_code(runs[-1][0]) and _goes_on_as_code(runs[-1], block):
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    return runs
-
-
-def _may_be_code(block: Block) -> bool:
-    return (block.kind == "paragraph" and all(len(row) == 1 for row in block.rows)
-            and sum(bool(_CODE.search(row)) for row in block.text_rows) * 2 >= len(block.rows))
-
-
-def _goes_on_as_code(run: Sequence[Block], block: Block) -> bool:
-    above, below = run[-1].rows[-1][0], block.rows[0][0]
-    return (below.top > above.bottom and below.top - above.bottom < 3 * above.height
-            and _may_be_code(block))
-
-
-def _is_code(run: Sequence[Block]) -> bool:
-    """Whether these paragraphs have indents, and letters that are nearly all of one width."""
-    lines = [row[0] for block in run for row in block.rows if row[0]]
-    if not _may_be_code(run[0]) or len(lines) < 3:
-        return False
-    width = _letter_width(lines)
-    # A line in which a letter was not read, or that is short, has others.
-    alike = sum(abs(one - width) < 0.1 * width for one in _widths(lines))
-    return any(_indent(line, lines, width) for line in lines) and alike >= 0.7 * len(lines)
-
-
-def _letter_width(lines: Sequence[TextLine]) -> float:
-    return median(_widths(lines))
-
-
-def _widths(lines: Sequence[TextLine]) -> list[float]:
-    """Of a letter in each line. The box is a little wider than its letters."""
-    return [(line.right - line.left) / (len(line.text) + 0.3) for line in lines]
-
-
-def _indent(line: TextLine, lines: Sequence[TextLine], width: float) -> int:
-    """In letters, of which nearly all code has an even number."""
-    return 2 * round((line.left - min(other.left for other in lines)) / width / 2)
-
-
-def _markdown_code(run: Sequence[Block]) -> str:
-    lines = [row[0] for block in run for row in block.rows if row[0]]
-    width = _letter_width(lines)
-    step = median(below.middle - above.middle
-                  for above, below in zip(lines, lines[1:], strict=False))
-    written: list[str] = []
-    for above, line in zip([None, *lines], lines, strict=False):
-        if above is not None and line.middle - above.middle > 1.5 * step:
-            written.append("")
-        written.append(" " * _indent(line, lines, width) + line.text)
-    # A fence is longer than any in the text, which so cannot end it.
-    fence = "`" * max(3, 1 + max(len(ticks) for ticks in re.findall("`*", "\n".join(written))))
-    return "\n".join([fence, *written, fence])

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
+from PIL.Image import Resampling
 from rapidfuzz.distance import Levenshtein
 
 from llm import picture_reader, reader_process
@@ -80,6 +81,14 @@ def test_a_table_is_read_row_by_row_and_written_as_one():
     markdown = read(pictures.table_page()).as_markdown()
     rows = [f"| {' | '.join(row)} |" for row in pictures.TABLE]
     assert markdown == "\n".join(["# Price list", "", rows[0], "| --- | --- | --- |", *rows[1:]])
+
+
+@pytest.mark.parametrize("degrees", [-6, 3])
+def test_on_a_page_that_leans_each_price_stays_with_its_own_thing(degrees):
+    page = pictures.opened(pictures.table_page())
+    leaning = page.rotate(degrees, expand=True, fillcolor="#806040", resample=Resampling.BICUBIC)
+    markdown = read(pictures.encoded(leaning)).as_markdown()
+    assert [f"| {' | '.join(row)} |" for row in pictures.TABLE[1:]] == markdown.splitlines()[-3:]
 
 
 @pytest.mark.parametrize(("ink", "paper"), [("black", "white"), ("#dddddd", "#1e1e1e")])
