@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from llm.catalog import get_model
 from tests.app import ROOT, clean_environment
@@ -49,6 +50,16 @@ def test_docker_compose_accepts_its_file() -> None:
         capture_output=True, env={**clean_environment(), **secrets})
     assert found.returncode == 0, found.stderr
     assert "variable is not set" not in found.stderr  # one that the file's head does not name
+
+
+def test_in_docker_nginx_passes_on_to_each_of_the_apps_services(tmp_path: Path) -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
+    command = services["nginx"]["entrypoint"][-1]
+    rewrite = command[:command.index(">")].replace(
+        "/etc/nginx/templates/default.conf.template", str(DEPLOY / "nginx.conf"))
+    written = subprocess.run(["sh", "-c", rewrite], capture_output=True, text=True, check=True)
+    served = re.findall(r"^ *server (\S+):8501 ", written.stdout, re.MULTILINE)
+    assert served == services["nginx"]["depends_on"] == ["app1", "app2"]
 
 
 def test_the_example_catalog_is_one_that_the_app_takes(monkeypatch: pytest.MonkeyPatch) -> None:
