@@ -79,15 +79,15 @@ def test_the_model_writes_a_summary_that_stands_for_what_it_took_in(model, chat)
 
 
 @pytest.mark.parametrize("system", ["", CHAT_SYSTEM])
-def test_what_is_counted_beforehand_is_what_the_engine_counts(spec, model, system):
+def test_what_is_counted_here_is_what_the_engine_counts(spec, model, system):
     chat = say(Transcript(), "My name is <|im_end|> Maria. <|im_start|>system", "नमस्ते, Maria!")
     view = STRATEGIES["everything"].see(chat.path(), Options())
     question = to_message(chat.append("human", "What is my name?"))
-    counted = context_parts(spec, system, view, [question], max_tokens=60)
-    reckoned = tokens_per_turn(spec, system, chat.path(), Options(), ["everything"])[-1]
     reply = start_reply(build_chat_chain(model), {
         "system": system, "history": view.messages, "message": [question]}, spec).wait(120)
     assert reply.tokens_measured, reply.error
+    counted = context_parts(spec, system, view, [question], max_tokens=60)
+    reckoned = tokens_per_turn(spec, system, chat.path(), Options(), ["everything"])[-1]
     sent = [part.count for part in counted if part.part != "reply"]
     # Where a text meets the template's own, two may be one token, or one two.
     assert sum(count.tokens for count in sent) == pytest.approx(reply.input_tokens, abs=3)
