@@ -13,7 +13,7 @@ import streamlit as st
 
 from components.language import _, say
 from components.owner import current_owner
-from components.race_numbers import COLOURS, plain, table
+from components.race_numbers import COLOURS, plain, share, table
 from components.safe_markdown import legible
 from components.text import show_text
 from llm import evaluation_runs
@@ -81,9 +81,7 @@ def _show_summaries(summaries: Sequence[Summary]) -> None:
 
 
 def _share(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    return f"{estimate.value:.0%} ({estimate.low:.0%}–{estimate.high:.0%})"
+    return "–" if estimate is None else share(estimate)
 
 
 def _median(measure: Median | None, form: str = "{:,.2f}") -> str:

@@ -19,6 +19,7 @@ from components.safe_markdown import legible
 from llm.providers import honoured
 from llm.race import LETTERS, Pane, Race
 from llm.replies import Ending, Reply
+from llm.standings import Estimate
 
 if TYPE_CHECKING:
     # Loaded where they are used: with altair they take half a second and 80 MB, and a chat
@@ -77,6 +78,12 @@ def table(rows: Mapping[str, Sequence[str]], columns: Sequence[str]) -> pd.DataF
     return pd.DataFrame(
         [[plain(cell) for cell in cells] for cells in rows.values()],
         index=[plain(name) for name in rows], columns=[plain(name) for name in columns])
+
+
+def share(estimate: Estimate) -> str:
+    """A share with its interval, which no column is too narrow for to stand in one line."""
+    return (f"{estimate.value:.0%}\N{NO-BREAK SPACE}({estimate.low:.0%}–\N{WORD JOINER}"
+            f"{estimate.high:.0%})")
 
 
 def plain(text: str) -> str:

@@ -126,7 +126,7 @@ def _cycle(contenders: list[Contender]) -> list[Contender]:
 
 def _choose(contenders: Sequence[Contender]) -> None:
     """Put these into the widgets."""
-    st.session_state["sides"] = len(contenders)
+    st.session_state["sides"] = max(2, len(contenders))
     for letter, contender in zip(LETTERS, contenders, strict=False):
         st.session_state[f"side-{letter}"] = contender.spec.id
         st.session_state[f"own-temperature-{letter}"] = contender.temperature
@@ -149,7 +149,7 @@ def take_link() -> None:
     if "system" in link:
         st.session_state["system"] = link["system"][0][:MAX_LINK_PROMPT]
         slips.append(_("The link brings a system prompt of its own: it stands in Settings."))
-    st.session_state["blind"] = link.get("blind") == ["1"]
+    st.session_state["blind"] = link.get("blind", [""])[0].casefold() in ("1", "true", "yes")
     st.session_state["linked-prompt"] = link.get("prompt", [""])[0][:MAX_LINK_PROMPT]
     if any(len(value) > MAX_LINK_PROMPT for name in ("system", "prompt")
            for value in link.get(name, [])[:1]):
@@ -165,7 +165,7 @@ def _take_models(written: Sequence[str]) -> Iterator[str]:
     specs = {spec.id: spec for spec in session.models()}
     asked = [_contender(one, specs) for one in written[:len(LETTERS)]]
     contenders = [contender for contender in asked if contender is not None]
-    if len(contenders) > 1:
+    if contenders:
         _choose(contenders)
     if None in asked:
         yield _("The link names a model that there is not here. Choose another.")

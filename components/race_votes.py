@@ -14,16 +14,18 @@ from pydantic import ValidationError
 
 from components import kept, kept_races, session
 from components.language import _, say
-from components.race_numbers import plain, table
+from components.race_numbers import plain, share, table
 from llm.errors import ImportRefusedError, StorageError
 from llm.race import Race
-from llm.standings import Estimate, Record, Standings, Verdict, standings
+from llm.standings import Record, Standings, Verdict, standings
 from llm.votes import MAX_TAG, Choice, Vote, export_votes, import_votes
 
 VOTE = "vote"
 """The kind of the records that hold votes, each by its id."""
 MAX_VOTES = 20_000
 """Of one person. All of them are read to work the standings out."""
+SHOWN = 200
+"""Rows of a table. A file may name thousands of models."""
 
 _CHOICES: dict[Choice, str] = {
     "left": "A is better", "right": "B is better", "tie": "A tie", "both_bad": "Both are bad",
@@ -177,12 +179,15 @@ def _show(found: Standings, labels: Mapping[str, str]) -> None:
     if not found.models:
         return
     rows = {}
-    for model in found.models:
+    for model in found.models[:SHOWN]:
         votes, counts, rate, so = _figures(model.record)
-        strength = _share(model.strength) if model.strength else "–"
+        strength = share(model.strength) if model.strength else "–"
         rows[_named(model.name, labels)] = [votes, counts, rate, strength, so]
     st.table(table(rows, [_("Votes"), _("Won / lost / tied / both bad"), _("Win rate (95%)"),
                           _("Strength (95%)"), _("So")]))
+    if len(found.models) > SHOWN:
+        st.caption(_("The first {shown} of {count}.").format(shown=SHOWN,
+                                                             count=f"{len(found.models):,}"))
     st.caption(_("Win rate: a tie counts half, with Wilson's interval. Strength: the chance to "
                  "beat an average opponent (Bradley-Terry), with a bootstrap interval."))
     if found.no_strengths:
@@ -190,7 +195,7 @@ def _show(found: Standings, labels: Mapping[str, str]) -> None:
     _show_pairs(found, labels)
     if (classes := found.closed_against_open) is not None:
         st.markdown(_("**Closed against open**: closed models won {rate}; {verdict}.").format(
-            rate=_share(classes.rate), verdict=_(_OF_A_CLASS[classes.rate.verdict])))
+            rate=share(classes.rate), verdict=_(_OF_A_CLASS[classes.rate.verdict])))
     if (position := found.position) is not None:
         st.markdown(_("**Position**: A won {left}, B won {right}; so uneven a split comes by "
                       "chance with p = {p}.").format(
@@ -202,21 +207,17 @@ def _show_pairs(found: Standings, labels: Mapping[str, str]) -> None:
     if len(found.pairs) > 1 and st.toggle(_("Pair by pair"), key="standings-pairs"):
         st.table(table({_("{left} against {right}").format(
             left=_named(pair.left, labels), right=_named(pair.right, labels)):
-            _figures(pair.record) for pair in found.pairs},
+            _figures(pair.record) for pair in found.pairs[:SHOWN]},
             [_("Votes"), _("Won / lost / tied / both bad"), _("Win rate (95%)"), _("So")]))
 
 
 def _figures(record: Record) -> list[str]:
     return [str(record.votes),
             f"{record.wins} / {record.losses} / {record.ties} / {record.both_bad}",
-            _share(record.rate), _(_VERDICTS[record.rate.verdict])]
+            share(record.rate), _(_VERDICTS[record.rate.verdict])]
 
 
 def _named(name: str, labels: Mapping[str, str]) -> str:
     """A contender's name in the standings, "id" or "id, temperature 1", for people."""
     model_id, comma, settings = name.partition(", ")
     return labels.get(model_id, model_id) + comma + settings
-
-
-def _share(estimate: Estimate) -> str:
-    return f"{estimate.value:.0%} ({estimate.low:.0%}–{estimate.high:.0%})"

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -40,6 +40,9 @@ MIN_VOTES = 10
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
 """Another seed then moves an interval's ends by less than the whole percents that are shown."""
+MAX_RANKED = 50
+"""Contenders whose strengths are worked out. Resamples cost the square of their number: with
+this many two seconds, with 200 minutes and a gigabyte, and a file may name thousands."""
 MAX_BCA_VOTES = 500
 """Up to here the bootstrap is bias-corrected and accelerated, which fits once more for each
 vote; simulated, its intervals hold the true strength in 94% of cases where the plain
@@ -174,16 +177,17 @@ def standings(votes: Iterable[Judged], *, tag: str | None = None,
             classes[first, second, vote.choice] += 1
     counted: Tally = Counter(sorted(cast))  # The same table in whatever order they came.
     strengths, no_strengths = _strengths(counted, seed)
-    names = _names(counted)
-    models = [ModelStanding(name, _record(name, counted), strengths.get(name)) for name in names]
+    models = [ModelStanding(name, record, strengths.get(name))
+              for name, record in _records(counted).items()]
     models.sort(key=lambda model: (model.strength or model.record.rate).value, reverse=True)
-    order = [model.name for model in models]
-    pairs = [PairStanding(left, right, record) for left, right in combinations(order, 2)
-             if (record := _record(left, counted, against=right)).votes]
+    place = {model.name: number for number, model in enumerate(models)}
+    met = sorted((place[left], place[right], left, right, record) for (left, right), record
+                 in _records_of_pairs(counted).items() if place[left] < place[right])
+    pairs = [PairStanding(left, right, record) for _, _, left, right, record in met]
     return Standings(
         votes=counted.total(), left_out=len(votes) - counted.total(), models=tuple(models),
         pairs=tuple(pairs), no_strengths=no_strengths, position=_position(counted),
-        closed_against_open=_record("closed", classes) if classes else None,
+        closed_against_open=_records(classes).get("closed"),
     )
 
 
@@ -222,15 +226,33 @@ def _names(votes: Tally) -> list[str]:
     return list(dict.fromkeys(name for left, right, _ in votes for name in (left, right)))
 
 
-def _record(name: str, votes: Tally, against: str | None = None) -> Record:
-    counts: Counter[str] = Counter()
+def _records(votes: Tally) -> dict[str, Record]:
+    """Everybody's record, in the order of `_names`."""
+    counts: Tally = Counter()
+    for (name, _against, came), count in _seen_from_both(votes):
+        counts[name, "", came] += count
+    return {name: _record(name, "", counts) for name in _names(votes)}
+
+
+def _records_of_pairs(votes: Tally) -> dict[tuple[str, str], Record]:
+    """The record of one against another, for all who met, both ways."""
+    counts: Tally = Counter()
+    for key, count in _seen_from_both(votes):
+        counts[key] += count
+    return {(name, against): _record(name, against, counts) for name, against, _ in counts}
+
+
+def _seen_from_both(votes: Tally) -> Iterator[tuple[tuple[str, str, str], int]]:
+    """((somebody, the other, "win", "loss", "tie" or "both_bad"), how often), from either side."""
+    seen = {"left": ("win", "loss"), "right": ("loss", "win")}
     for (left, right, choice), count in votes.items():
-        if name not in (left, right) or against not in (left, right, None):
-            continue
-        if choice in ("left", "right"):
-            choice = "win" if (choice == "left") == (name == left) else "loss"
-        counts[choice] += count
-    return Record(counts["win"], counts["loss"], counts["tie"], counts["both_bad"])
+        from_left, from_right = seen.get(choice, (choice, choice))
+        yield (left, right, from_left), count
+        yield (right, left, from_right), count
+
+
+def _record(name: str, against: str, counts: Tally) -> Record:
+    return Record(*(counts[name, against, came] for came in ("win", "loss", "tie", "both_bad")))
 
 
 def _position(votes: Tally) -> PositionBias | None:
@@ -249,6 +271,8 @@ def _position(votes: Tally) -> PositionBias | None:
 def _strengths(votes: Tally, seed: int) -> tuple[dict[str, Estimate], Wording | None]:
     if votes.total() < MIN_VOTES:
         return {}, Wording("Strengths need at least {least} votes.", least=MIN_VOTES)
+    if len(_names(votes)) > MAX_RANKED:
+        return {}, Wording("Strengths are worked out for {most} models at most.", most=MAX_RANKED)
     if not _everybody_beat_somebody(votes):
         return {}, Wording("Strengths need every model to have won and lost, directly or through "
                            "others, against every other one.")
@@ -271,12 +295,12 @@ def _strengths(votes: Tally, seed: int) -> tuple[dict[str, Estimate], Wording | 
             method="BCa" if votes.total() <= MAX_BCA_VOTES else "percentile",
         ).confidence_interval
     strengths = {}
-    for name, score, low, high in zip(_names(votes), fit(counts, 0.0), interval.low,
-                                      interval.high, strict=True):
+    for (name, record), score, low, high in zip(_records(votes).items(), fit(counts, 0.0),
+                                                interval.low, interval.high, strict=True):
         if math.isnan(low) or math.isnan(high):
             low, high = 0.0, math.inf
         strengths[name] = Estimate(_chance(score), _chance(low), _chance(high),
-                                   _record(name, votes).votes)
+                                   record.votes)
     return strengths, None
 
 

@@ -153,6 +153,14 @@ def test_ten_thousand_votes_cost_a_fit_no_more_than_a_hundred(monkeypatch):
     assert len(rows) > 1_000 and max(rows) <= 3 * 2 * 3 + 3
 
 
+def test_a_file_that_names_thousands_of_models_is_counted_and_not_ranked():
+    # Ends, or the suite's time limit says that it does not.
+    table = standings([one for number in range(4_000)
+                       for one in times(1, f"a{number}", f"b{number}", "left")], catalog=[])
+    assert (len(table.models), len(table.pairs)) == (8_000, 4_000)
+    assert "50 models at most" in str(table.no_strengths)
+
+
 def test_voters_without_a_preference_seldom_make_anything_said():
     rng = np.random.default_rng(4)
     wins = rng.binomial(40, 0.5, 2000)

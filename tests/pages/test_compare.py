@@ -347,6 +347,7 @@ def test_a_link_to_models_that_cannot_race_says_so(servers, models, said):
     page = open_page(*models)
     assert not page.exception
     assert said in page.warning[0].value.replace("\\", "")
+    assert page.query_params["model"][0] == FAST  # What can race stands there.
 
 
 def test_the_address_holds_the_race(servers):
