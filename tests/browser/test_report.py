@@ -34,6 +34,11 @@ def test_a_report_sorts_and_filters_and_stays_harmless(page: Page, complaints, t
     assert seconds() == ["9.00"]
     assert page.get_by_role("status").inner_text() == "1 of 5 rows"
 
+    page.set_viewport_size({"width": 390, "height": 844})
+    captions = page.locator("caption")
+    assert all(captions.nth(number).bounding_box()["width"] <= 390
+               for number in range(captions.count())), "a phone shows the whole of what they say"
+
     assert page.title() == "Evaluation: mine", "the script in an answer did not run"
     assert page.locator("main script, main img, main a").count() == 0
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=1>')")
