@@ -152,8 +152,9 @@ def tokens_over_time(reply: Reply) -> list[tuple[float, float]]:
         return []
     step = math.ceil(len(reply.chunk_times) / MAX_POINTS)
     times = [*reply.chunk_times[:-1:step], reply.chunk_times[-1]]
-    return [(seconds, reply.output_tokens * characters / len(reply.text))
-            for seconds, characters in times]
+    # From nothing, so that an answer that came in one piece has a line too.
+    return [(times[0][0], 0.0), *((seconds, reply.output_tokens * characters / len(reply.text))
+                                  for seconds, characters in times)]
 
 
 # ── Parity ────────────────────────────────────────────────────────────────────────────

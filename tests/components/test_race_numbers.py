@@ -49,7 +49,9 @@ def test_tokens_over_time_end_with_all_tokens_and_are_few_enough_to_draw():
     times = [(number / 100, number) for number in range(1, 5_001)]
     points = tokens_over_time(Reply("any", text="x" * 5_000, output_tokens=1_000,
                                     chunk_times=times))
-    assert len(points) <= MAX_POINTS + 1
+    assert len(points) <= MAX_POINTS + 2
     assert points[-1] == (50.0, 1_000)
     assert points == sorted(points)
     assert tokens_over_time(Reply("any", text="x", chunk_times=[(1.0, 1)])) == []
+    assert tokens_over_time(Reply("any", text="x", output_tokens=8, chunk_times=[(1.0, 1)])) == [
+        (1.0, 0), (1.0, 8)], "one piece is a line too"

@@ -36,6 +36,14 @@ def test_contains_looks_for_whole_words_in_any_case(text, answer, passed):
     assert passes(Contains(text=text), answer) is passed
 
 
+def test_many_long_texts_are_looked_for_quickly():
+    # Ends, or the suite's time limit says that it does not.
+    for text, answer in (("x" * 19_990, "x" * 100_000), ("ab " * 6_000 + "c", "ab " * 30_000)):
+        many = Contains(text=tuple(text + str(number) for number in range(100)))
+        assert not passes(many, answer)
+        assert not passes(Contains(text=(text,) * 100), answer)
+
+
 def test_contains_can_look_within_words():
     assert passes(Contains(text="paris", whole_words=False), "Parisian")
 
