@@ -48,8 +48,10 @@ def _show(findings: Findings) -> None:
         if findings.unsure_lines:
             st.markdown(f"**{_('Not sure of these lines')}**")
             show_literal("\n".join(findings.unsure_lines))
-    else:
+    elif not findings.lines_unread:
         st.caption(_("No text was found."))
+    for remark in findings.remarks(say):
+        st.caption(remark)
     st.caption(_(NOT_KNOWN))
 
 

@@ -50,10 +50,8 @@ class Eyes:
     def look(self, image: Image.Image) -> dict[str, Any]:
         """All that `llm.findings.Findings` is made of, as plain data."""
         pixels = np.asarray(image)[:, :, ::-1]  # OpenCV's order: blue, green, red.
-        lines, turned, left_out = self._text.read(pixels)
-        return {"width": image.width, "height": image.height, "lines": lines, "turned": turned,
-                "lines_left_out": left_out, "objects": self._name(image),
-                "measures": measure(image).as_dict()}
+        return {"width": image.width, "height": image.height, **self._text.read(pixels),
+                "objects": self._name(image), "measures": measure(image).as_dict()}
 
     def _name(self, image: Image.Image) -> list[tuple[str, float, bool]]:
         """The likeliest labels and groups of labels: name, probability, whether it is a group."""
@@ -130,11 +128,12 @@ class _TextReader:
         self._find, self._recognize = engine._load_det_model(), engine._load_rec_model()
         self._cut_out = get_rotate_crop_image
 
-    def read(self, pixels: np.ndarray) -> tuple[Lines, int, int]:
-        """The lines, the degrees by which they were turned, and how many were left out."""
+    def read(self, pixels: np.ndarray) -> dict[str, Any]:
+        """The lines, by how many degrees they were turned to be read, how many were left out
+        for there are too many, and how many could not be read."""
         boxes = self._boxes(pixels)
         if not len(boxes):
-            return [], 0, 0
+            return {"lines": [], "turned": 0, "lines_left_out": 0, "lines_unread": 0}
         turned = 0
         if _are_mostly_upright_strips(boxes):
             pixels, turned = np.ascontiguousarray(np.rot90(pixels, -1)), 90
@@ -145,17 +144,20 @@ class _TextReader:
             over_boxes = self._boxes(over)
             sample_over = sorted(over_boxes, key=_length, reverse=True)[:3]
             if sample_over and self._confidence(over, sample_over) \
-                    > self._confidence(pixels, sample) + 0.1:
+                    > max(self._confidence(pixels, sample) + 0.1, UPRIGHT_CONFIDENCE):
                 pixels, boxes, turned = over, over_boxes, (turned + 180) % 360
         kept = boxes[:MOST_LINES]
-        lines = [
-            (text.strip(), round(float(score), 3), *map(float, (*box.min(0), *box.max(0))))
-            for box, (text, score) in zip(_straightened(kept), self._texts(pixels, kept),
-                                          strict=True)
-            if score >= (LEAST_CONFIDENCE if len(text.strip()) > 3 else LEAST_OF_SHORT)
-            and text.strip()
-        ]
-        return lines, turned if lines else 0, len(boxes) - len(kept)
+        lines: Lines = []
+        unread = 0
+        for box, (text, score) in zip(_straightened(kept), self._texts(pixels, kept),
+                                      strict=True):
+            if _is_read(text, score, box):
+                lines.append((text.strip(), round(float(score), 3),
+                              *map(float, (*box.min(0), *box.max(0)))))
+            else:
+                unread += _is_long(box)
+        return {"lines": lines, "turned": turned if lines else 0,
+                "lines_left_out": len(boxes) - len(kept), "lines_unread": unread}
 
     def _boxes(self, pixels: np.ndarray) -> np.ndarray:
         """Quadrilaterals around pieces of text, (n, 4, 2) in pixels, from top to bottom."""
@@ -187,6 +189,21 @@ class _TextReader:
 
 def _length(box: np.ndarray) -> float:
     return float(max(np.ptp(box, axis=0)))
+
+
+def _is_read(text: str, score: float, box: np.ndarray) -> bool:
+    """Of a script that it does not know the recognizer is sure of the full stops, or of nothing."""
+    signs = "".join(text.split())
+    width, height = np.ptp(box, axis=0)
+    least_signs = 0.3 if any(map(str.isalnum, signs)) else 0.5
+    return bool(signs) and score >= (LEAST_CONFIDENCE if len(signs) > 3 else LEAST_OF_SHORT) \
+        and not (_is_long(box) and len(signs) < least_signs * width / height)
+
+
+def _is_long(box: np.ndarray) -> bool:
+    """Whether it has the shape of some words: what else is taken for text seldom has."""
+    width, height = np.ptp(box, axis=0)
+    return bool(width >= 3 * height and height >= 10)
 
 
 def _straightened(boxes: np.ndarray) -> np.ndarray:

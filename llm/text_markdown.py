@@ -39,10 +39,10 @@ def _markdown_block(block: Block, sizes: Sequence[float]) -> str:
         return _markdown_table(block)
     if block.kind == "heading":
         level = min(sum(size >= _height(block) for size in sizes) or 1, 3)
-        return "#" * level + " " + " ".join(map(_escaped, block.text_rows))
+        return "#" * level + " " + " ".join(map(escaped, block.text_rows))
     if _is_list(block):
         return _markdown_list(block)
-    return "\\\n".join(_plain_start(_escaped(row)) for row in block.text_rows)
+    return "\\\n".join(_plain_start(escaped(row)) for row in block.text_rows)
 
 
 def _height(block: Block) -> float:
@@ -50,12 +50,13 @@ def _height(block: Block) -> float:
 
 
 def _markdown_table(block: Block) -> str:
-    rows = ["| " + " | ".join(_escaped(cell.text) if cell else "" for cell in row) + " |"
+    rows = ["| " + " | ".join(escaped(cell.text) if cell else "" for cell in row) + " |"
             for row in block.rows]
     return "\n".join([rows[0], "|" + " --- |" * len(block.rows[0]), *rows[1:]])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A line in which no sign means anything in Markdown, unless it begins the line."""
     # Not "[", which means nothing without its twin: "\[" is mathematics in some Markdown.
     return re.sub(r"([\\`*_\]<>|~$&!])", r"\\\1", text)
 
@@ -88,7 +89,7 @@ def _markdown_list(block: Block) -> str:
         # An "o" under an item's words is a word, one that stands further in is a point.
         is_word = point and point["mark"] == "o" and items and left < indents[0] + 1.5 * height
         if point is None or is_word:
-            items[-1] += f" {_escaped(text)}"
+            items[-1] += f" {escaped(text)}"
             continue
         while indents and left < indents[-1] - 0.5 * height:
             indents.pop()
@@ -96,7 +97,7 @@ def _markdown_list(block: Block) -> str:
             indents.append(left)
         number = re.match(r"\d+", point["mark"])
         mark = f"{number[0]}." if number else "-"
-        words = _plain_start(_escaped(text[point.end():]))
+        words = _plain_start(escaped(text[point.end():]))
         items.append("    " * (len(indents) - 1) + f"{mark} {words}")
     return "\n".join(items)
 

@@ -17,9 +17,11 @@ FLAT = PHOTO | {"flat": 0.95, "shades": 2, "paper": 0.9, "paper_brightness": 240
                 "second": 0.02}
 
 
-def found(*, objects=(), lines=(), measures=PHOTO, size=(800, 600), turned=0, left_out=0):
+def found(*, objects=(), lines=(), measures=PHOTO, size=(800, 600), turned=0, left_out=0,
+          unread=0):
     return conclude({"width": size[0], "height": size[1], "objects": objects, "lines": lines,
-                     "measures": measures, "turned": turned, "lines_left_out": left_out})
+                     "measures": measures, "turned": turned, "lines_left_out": left_out,
+                     "lines_unread": unread})
 
 
 def text_lines(*texts, confidence=0.99):
@@ -133,7 +135,8 @@ def test_a_kind_it_is_unsure_of_is_no_part_of_the_alt_text():
 def test_text_it_is_unsure_of_is_marked():
     findings = found(lines=[*text_lines("Clear"), *text_lines("Blvrry", confidence=0.7)])
     assert "not sure: Blvrry" in findings.as_text()
-    assert "Not sure of: Blvrry" in findings.description()
+    for answer in (findings.description(), findings.plain_text(), findings.as_markdown()):
+        assert "Not sure of: Blvrry" in answer
     assert findings.alt_text() == "Photo, with the text “Clear”."
 
 
@@ -151,9 +154,28 @@ def test_a_picture_without_text_has_none_to_read():
 
 def test_text_that_was_turned_or_left_out_is_mentioned():
     findings = found(lines=text_lines("Hello there"), turned=180, left_out=12)
-    for answer in (findings.as_text(), findings.description(), findings.plain_text()):
+    for answer in (findings.as_text(), findings.description(), findings.plain_text(),
+                   findings.as_markdown()):
         assert "stands upside down" in answer
         assert "12 further lines of text were not read" in answer
+
+
+@pytest.mark.parametrize(("lines", "unread", "says"), [
+    ((), 1, "In one place there may be writing that could not be read."),
+    (text_lines("Central Library"), 3, "In 3 places there may be writing that could not be read."),
+])
+def test_what_looks_like_writing_and_was_not_read_is_mentioned(lines, unread, says):
+    findings = found(lines=lines, unread=unread)
+    for answer in (findings.as_text(), findings.description(), findings.plain_text(),
+                   findings.as_markdown(), findings.in_prompt()):
+        assert says in answer
+        assert "No text was found" not in answer
+
+
+def test_the_alt_text_of_a_page_that_could_not_be_read_says_so():
+    assert found(measures=FLAT, unread=3).alt_text().endswith(
+        "; it may hold writing that could not be read.")
+    assert "writing" not in found(unread=3).alt_text(), "in a photo it is seldom writing"
 
 
 def test_a_long_text_is_cut_for_a_prompt_and_that_is_said():

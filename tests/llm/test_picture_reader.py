@@ -7,6 +7,7 @@ test_findings.py, and the order of its text in test_text_layout.py.
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,6 +105,18 @@ def test_text_on_its_side_or_upside_down_is_read_all_the_same(degrees):
     findings = read(pictures.encoded(page.rotate(degrees, expand=True)))
     assert accuracy(" ".join(findings.text.split()), " ".join(pictures.PANGRAMS)) >= 0.98
     assert "was read turned" in findings.description()
+
+
+@pytest.mark.parametrize("letters", ["Добре дошли в София", "Καλώς ήρθατε", "مرحبا بالعالم"])
+def test_of_a_script_that_it_does_not_know_it_says_that_it_may_have_missed_some(letters):
+    """Russian, Greek and Arabic, in letters that DejaVu has; the reader knows none of them."""
+    findings = read(pictures.text_page(["Welcome to our city", letters], pixels=30))
+    assert findings.lines[0].text == "Welcome to our city"
+    assert len(findings.lines) == 1 or findings.unsure_lines
+    assert re.search("Not sure of|there may be writing that could not be read",
+                     findings.plain_text())
+    assert findings.turned == 0
+    assert letters not in findings.alt_text()
 
 
 def test_a_screenshot_is_called_one_and_its_words_are_read():
