@@ -19,6 +19,7 @@ import httpx2
 
 from llm.errors import BrokenReplyError
 from llm.failed_request import message_within
+from llm.message_text import without_surrogates
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -213,4 +214,4 @@ def _text(content: Any) -> str | None:
         content = "".join(part for part in parts if isinstance(part, str))
     if not isinstance(content, str | None):
         raise BrokenReplyError("The server sent a piece that is not text. Ask again.")
-    return content
+    return without_surrogates(content) if content else content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
 from langchain_core.output_parsers import StrOutputParser
@@ -49,6 +50,14 @@ def test_the_reply_is_whole_and_counted_if_the_server_counts(server, provider, d
         assert said.usage in (USAGE, {})  # some have it in another place
     else:
         assert reply.output_tokens > 0
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_half_a_character_becomes_a_mark_that_any_file_takes(monkeypatch, server, provider):
+    half = json.dumps(dialects._chunk({"content": "Half \ud83d"}, "stop")).encode()
+    monkeypatch.setitem(dialects.DIALECTS, "half",
+                        dialects._says(b"data: " + half + b"\n\ndata: [DONE]\n\n"))
+    assert ask(provider, server.base_url, "half").text == "Half \ufffd"
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
