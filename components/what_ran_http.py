@@ -111,6 +111,11 @@ def not_kept() -> str:
 
 
 def _show_times(exchange: Exchange, times: ChunkTimes) -> None:
+    if times.count == 1:  # mostly an error's: between one piece there is no wait, and no line
+        st.caption(_("Response headers after {headers}. All of it came in one piece, after "
+                     "{first}.").format(headers=human_seconds(exchange.headers_seconds or 0),
+                                        first=human_seconds(times.first)))
+        return
     import altair as alt  # here, as in components.race_numbers
     import pandas as pd
 

@@ -159,3 +159,14 @@ def test_the_request_shown_is_what_was_received_and_the_code_shown_says_the_same
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == reply.text + "\n"
     assert KEY not in code
+
+
+def test_an_error_that_came_in_one_piece_is_not_told_as_waits_between_pieces(
+        server: recording.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Consistent, "answer", lambda self, request: self.send(
+        400, {"error": {"message": "No such setting."}}))
+    page, key, reply = stage_04()
+    assert reply.error
+    show_part(page, key, "Response")
+    told = [caption.value for caption in page.caption if "Response headers after" in caption.value]
+    assert len(told) == 1 and "All of it came in one piece, after " in told[0]
