@@ -27,7 +27,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from llm import evaluation_runs, local_engines, paths
 from llm.catalog import get_model, list_models
 from llm.errors import CatalogError
-from web import logs, warm_up
+from web import logs, settings, warm_up
 from web.headers import SecurityHeaders, inline_script_hashes
 from web.origins import OwnOriginOnly
 from web.owner import OwnerCookie
@@ -69,11 +69,13 @@ def start_default_engine() -> None:
         engine.start()
 
 
+settings.check()
+
 MIDDLEWARE = [
     Middleware(
         SecurityHeaders,
         inline_scripts=inline_script_hashes(INDEX_PAGE.read_text("utf-8")),
-        frame_ancestors=os.environ.get("PARLEY_FRAME_ANCESTORS", "'none'"),
+        frame_ancestors=settings.frame_ancestors(),
     ),
     Middleware(OwnOriginOnly, hosts=os.environ.get("PARLEY_HOSTS", "").split(",")),
     Middleware(OwnerCookie),

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from components.language import _
+from components.language import _, say
 from components.language_choice import begin_language, pick_language
 from components.look import draw_look
 from components.owner import let_in
+from components.text import as_label
+from llm.errors import InvalidCatalogError
 
 # Before the navigation: the tab would have its page's icon, fetched from a font's host.
 st.set_page_config(page_icon="static/icon.png")
@@ -43,4 +45,7 @@ draw_look()
 with st.sidebar:
     pick_language()
 let_in()
-page.run()
+try:
+    page.run()
+except InvalidCatalogError as error:  # the operator's file, read anew by each run of each page
+    st.error(as_label(say(error)), icon=":material/error:")

@@ -33,9 +33,9 @@ def is_shared() -> bool:
     As the operator says; else if it listens on more than this machine, has a name of its
     own behind a proxy (PARLEY_HOSTS), or has people sign in.
     """
-    said = os.environ.get("PARLEY_SHARED", "").strip()
-    if said in ("0", "1"):
-        return said == "1"
+    said = os.environ.get("PARLEY_SHARED", "").strip().lower()
+    if said:  # who writes it in another way than asked for is not to have the doors open
+        return said not in ("0", "false", "no", "off")
     # Without an address, Streamlit listens on all that the machine has.
     address = st.config.get_option("server.address")
     return (not address or not is_loopback_name(address)
@@ -75,7 +75,7 @@ def _number(name: str, otherwise: int) -> int:
     said = os.environ.get(name, "").strip()
     if not said:
         return otherwise
-    if not said.isdecimal():
+    if not said.isdecimal() or len(said) > 9:
         log.warning("%s is not a whole number; it counts as %d", name, otherwise)
         return otherwise
     return int(said)

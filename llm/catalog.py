@@ -42,6 +42,19 @@ READERS_OWN = ("mode", "say")
 """Settings that the picture reader alone takes."""
 
 
+def check_web_address(url: str) -> None:
+    """Raise `WrongValueError` unless a server can be reached by this URL."""
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # "http://[", or a port that there is not
+        has_host = False
+    if not has_host or parts.scheme not in ("http", "https"):
+        raise WrongValueError("must begin with http:// or https:// and name a host")
+    if parts.username or parts.password:
+        raise WrongValueError("must not hold a user name or password")
+
+
 class ModelSpec(BaseModel):
     """One model as the catalog describes it. Immutable; equal specs are the same model."""
 
@@ -93,14 +106,9 @@ class ModelSpec(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _is_web_address(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise WrongValueError("must begin with http:// or https:// and name a host")
-        if parts.username or parts.password:
-            raise WrongValueError("must not hold a user name or password")
-        return url.rstrip("/")
+        if url is not None:
+            check_web_address(url)
+        return url and url.rstrip("/")
 
     @model_validator(mode="after")
     def _local_models_say_how_they_run(self) -> ModelSpec:

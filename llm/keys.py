@@ -61,7 +61,7 @@ def base_url(spec: ModelSpec) -> str | None:
     service = SERVICES.get(spec.provider)
     if service is None:
         return None
-    redirected = os.environ.get("OPENAI_BASE_URL") if spec.provider == "openai" else None
+    redirected = os.environ.get("OPENAI_BASE_URL", "").strip() if spec.provider == "openai" else ""
     return (spec.base_url or redirected or service.base_url).rstrip("/")
 
 

@@ -99,6 +99,17 @@ def find(spec: ModelSpec) -> Weights:
 
     Raises `WeightsMissingError`, `WeightsDamagedError` or `UnsupportedModelError`.
     """
+    try:
+        return _found(spec)
+    except (OSError, ValueError, RuntimeError) as error:
+        # No file can have such a name: it is too long, holds NUL, is at "~nobody".
+        raise WeightsMissingError(
+            "The weights of {label} cannot be looked for there. Check their path, and the folder "
+            "in PARLEY_HOME.", label=spec.label,
+        ) from error
+
+
+def _found(spec: ModelSpec) -> Weights:
     missing = WeightsMissingError(
         "The weights of {label} are not on this machine yet. Fetch them first.",
         label=spec.label,

@@ -71,20 +71,22 @@ def _own_file() -> str:
 def _parsed(url: str) -> URL:
     try:
         where = sqlalchemy.make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter: "p@ss:word" written out
         # The URL itself may hold a password.
         raise StorageError(
             "PARLEY_DATABASE_URL is no database's URL. It looks like "
             "postgresql://user:password@host/name or sqlite:////folder/parley.db."
         ) from error
-    if where.drivername in ("postgres", "postgresql"):
-        where = where.set(drivername="postgresql+psycopg")
-    if where.get_backend_name() not in ("sqlite", "postgresql"):
+    # Whatever driver is named: other programs have others, and this one has one for each.
+    own = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg",
+           "sqlite": "sqlite"}.get(where.get_backend_name())
+    if own is None:
         raise StorageError(
             "Parley keeps conversations in SQLite or PostgreSQL, not in {driver}.",
             driver=where.drivername[:40],
         )
-    if where.get_backend_name() == "sqlite" and where.database in (None, "", ":memory:"):
+    where = where.set(drivername=own)
+    if own == "sqlite" and where.database in (None, "", ":memory:"):
         raise StorageError("A SQLite database needs a file: sqlite:////folder/parley.db.")
     return where
 

@@ -65,7 +65,9 @@ def _signer() -> Signer:
 
 @functools.lru_cache(maxsize=8)
 def _signer_with(secret: str) -> Signer:
-    return Signer(secret, salt="parley owner", digest_method=hashlib.sha256)
+    # A variable may hold any bytes, also such as are no text.
+    return Signer(secret.encode("utf-8", "surrogateescape"), salt="parley owner",
+                  digest_method=hashlib.sha256)
 
 
 @functools.lru_cache(maxsize=8)

@@ -145,7 +145,8 @@ def start_app(home: Path, *, env: Mapping[str, str] | None = None, args: Sequenc
         process = subprocess.Popen(
             command, cwd=script.parent, stdin=subprocess.DEVNULL, stdout=output,
             stderr=subprocess.STDOUT,
-            env=clean_environment(PARLEY_HOME=str(home), PYTHONUNBUFFERED="1", **(env or {})))
+            env=clean_environment(**{"PARLEY_HOME": str(home), "PYTHONUNBUFFERED": "1",
+                                     **(env or {})}))
     app = RunningApp(f"http://127.0.0.1:{port}", process, home, log)
     try:
         wait_until(app.is_up, f"the app answers. It printed:\n{app.printed}", seconds=60)

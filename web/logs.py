@@ -19,6 +19,8 @@ import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 MAX_BYTES = 2_000_000
 KEPT_FILES = 5
 
@@ -38,13 +40,18 @@ def set_up(folder: Path) -> None:
     """Keep every record of this process decent, and write them to `folder`/parley.log."""
     logging.setLogRecordFactory(decent_record)
     threading.excepthook = _log_thread_failure
-    folder.mkdir(parents=True, exist_ok=True)
-    to_file = RotatingFileHandler(folder / "parley.log", maxBytes=MAX_BYTES,
-                                  backupCount=KEPT_FILES, encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(to_file)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        to_file = RotatingFileHandler(folder / "parley.log", maxBytes=MAX_BYTES,
+                                      backupCount=KEPT_FILES, encoding="utf-8")
+    except OSError as error:
+        log.warning("%s cannot be written (%s), so there is no log but this one. Set PARLEY_HOME "
+                    "to a folder of your own.", folder, error.strerror)
+        return
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(to_file)
 
 
 def decent_record(*args: object, **kwargs: object) -> logging.LogRecord:

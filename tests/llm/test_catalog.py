@@ -81,6 +81,8 @@ def test_an_unknown_model_names_those_there_are():
     (("open = true", "open = true\nsecret = 1"), "secret"),
     (("http://127.0.0.1:8000/v1/", "ftp://host/v1"), "base_url"),
     (("http://127.0.0.1:8000/v1/", "http://me:pass@host/v1"), "base_url"),
+    (("http://127.0.0.1:8000/v1/", "http://["), "base_url"),
+    (("http://127.0.0.1:8000/v1/", "http://host:99999/v1"), "base_url"),
     (('provider = "huggingface"', 'provider = "local"'), "engine"),
     (('id = "my-server"', 'id = "../up"'), "id"),
 ])

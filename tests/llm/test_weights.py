@@ -238,6 +238,13 @@ def test_folder_and_file_are_used_where_they_are(checkpoint: Path, gguf: Path) -
     assert weights.is_here(local(checkpoint))
 
 
+@pytest.mark.parametrize("path", ["./" + "x" * 5000, "~nosuchuser/model.gguf", "./a\0b"])
+def test_path_that_no_file_can_have(path: str) -> None:
+    with pytest.raises(WeightsMissingError):
+        weights.find(local(path, "llama.cpp"))
+    assert not weights.is_here(local(path, "llama.cpp"))
+
+
 def test_path_with_nothing_at_it(tmp_path: Path) -> None:
     for engine in ("transformers", "llama.cpp"):
         with pytest.raises(WeightsMissingError, match="Check the path"):

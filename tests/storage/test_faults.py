@@ -336,6 +336,8 @@ def test_a_folder_in_place_of_the_file_is_said(file):
 @pytest.mark.parametrize("url, words", [
     ("no url", "no database's URL"),
     ("postgres//ada:secret-canary@host", "no database's URL"),
+    ("postgresql://ada:p@secret:canary/x@host/db", "no database's URL"),
+    ("postgresql+asyncpg://ada:secret-canary@127.0.0.1:1/db", "does not answer"),
     ("mysql://ada:secret-canary@host/db", "in SQLite or PostgreSQL, not in mysql"),
     ("sqlite://", "needs a file"),
     ("sqlite:///:memory:", "needs a file"),
