@@ -65,8 +65,9 @@ def _count_by(tokenizer: Tokenizer | None, spec: ModelSpec, text: str) -> TokenC
 
 
 def _count(tokenizer: Tokenizer | None, spec: ModelSpec, text: str) -> int:
+    text = without_surrogates(text)
     if tokenizer is not None:
-        sent = plain_tokens(without_surrogates(text), _special_tokens(spec))
+        sent = plain_tokens(text, _special_tokens(spec))
         return len(tokenizer.encode(sent, add_special_tokens=False).ids)
     return count_tokens_approximately([HumanMessage(text)], extra_tokens_per_message=0)
 

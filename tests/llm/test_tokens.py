@@ -47,7 +47,9 @@ def test_with_one_it_is_measured(by_words):
     assert count_tokens(spec(), "one two three") == TokenCount(3, measured=True)
 
 
-def test_half_a_character_is_counted_as_what_is_sent_for_it(by_words):
+@pytest.mark.parametrize("at_hand", ["by_words", "looked"])
+def test_half_a_character_is_counted_as_what_is_sent_for_it(request, at_hand):
+    request.getfixturevalue(at_hand)
     assert count_tokens(spec(), "one \ud83d two") == count_tokens(spec(), "one \ufffd two")
 
 
