@@ -7,6 +7,7 @@ import streamlit as st
 from components.figures import human_bytes
 from components.language import _, say
 from components.sharing import is_shared
+from components.text import as_label
 from llm.catalog import ModelSpec
 from llm.engine_kinds import LOCAL_ENGINES
 from llm.keys import WHERE_TEXT_GOES, destination
@@ -16,7 +17,8 @@ from llm.prices import price_of
 def show_model_card(spec: ModelSpec) -> None:
     """Draw the facts of one model as a short list."""
     kind = _("Open weights") if spec.open else _("Closed")
-    st.markdown(f"**{spec.label}** · {kind}" + (f" · {spec.license}" if spec.license else ""))
+    st.markdown(f"**{as_label(spec.label)}** · {kind}"
+                + (f" · {as_label(spec.license)}" if spec.license else ""))
     if spec.notes:
         st.caption(_(spec.notes))
     facts = [_("What you type {where}.").format(where=where_text_goes(spec))]

@@ -17,6 +17,7 @@ from components.engines import engine_status
 from components.keys import enter_key
 from components.language import _, say
 from components.model_card import show_model_card
+from components.text import as_label
 from llm.catalog import ModelSpec
 from llm.wording import first_fault
 
@@ -160,7 +161,9 @@ def _add(kind: str, name: str, url: str | None, file: str | None, vision: bool) 
                          open=kind != "openai", base_url=url, vision=vision,
                          public_only=sharing.is_shared(), **local)
     except ValidationError as error:
-        st.error(_("That cannot be used: {reason}.").format(reason=say(first_fault(error)[1])))
+        st.error(_("That cannot be used: {reason}.").format(
+            reason=as_label(say(first_fault(error)[1]))))
         return
     session.own_models()[spec.id] = spec
-    st.success(_("{name} is now in the list of models.").format(name=spec.label))
+    st.success(_("{name} is now in the list of models.").format(
+        name=as_label(spec.label)))

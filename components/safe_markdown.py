@@ -52,11 +52,14 @@ def blocks(text: str, *, by_person: bool = False, wrapped: bool = False) -> list
     person's text a dollar is a dollar and an indented line is no code. Takes about 10 ms for
     10,000 characters.
     """
-    parser = _PERSON if by_person else _MODEL
     try:
-        tokens = parser.parse(text)
-    except RecursionError:
+        return _blocks(text, by_person, wrapped)
+    except RecursionError:  # such as of a thousand asterisks on either side of a word
         return [Block(text, "", 0)]
+
+
+def _blocks(text: str, by_person: bool, wrapped: bool) -> list[Block]:
+    tokens = (_PERSON if by_person else _MODEL).parse(text)
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 2:
         return [Block(text, "", 0)]
     writer = _Writer(by_person, wrapped)
@@ -241,7 +244,7 @@ _SPECIAL = re.compile(r"[!#$&*:<>@\[\\\]^_`{|}~]|(?<=www)\.", re.IGNORECASE)
 _AT_LINE_START = re.compile(r"(\d+)(?=[.)])|[+=-]")
 # Streamlit puts emoji, icons, arrows and dashes for these in the finished text, where an escape
 # no longer counts. An invisible, unbreakable nothing within them keeps them what they are.
-_SHORTCODE = re.compile(r":(?=(?:[\w+-]*[^\W\d][\w+-]*|100|1234|[+-]1):|material/)")
+_SHORTCODE = re.compile(r":(?=(?![\d+-]*:)[\w+-]{1,100}:|(?:100|1234|[+-]1):|material/)")
 _ARROW = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)")
 _WORD_JOINER = "\u2060"
 _BREAK = "\\\n"

@@ -21,6 +21,9 @@ from llm.errors import BrokenReplyError
 from llm.failed_request import message_within
 from llm.message_text import without_surrogates
 
+MAX_TOKENS = 1_000_000_000
+"""Of one prompt or reply: more is no count."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -159,8 +162,9 @@ def check_whole(reply: Any) -> dict:
             for choice in choices):
         raise BrokenReplyError("The server's answer holds no reply. Ask again.")
     for choice in choices:
-        message = choice["message"]
-        message["role"], message["content"] = "assistant", _text(message.get("content"))
+        choice["message"] = _message(choice["message"])
+        choice["finish_reason"] = _reason(choice)
+    reply["usage"] = _usage(reply, choices)
     return reply
 
 
@@ -190,8 +194,8 @@ def tidy(event: dict) -> dict:
     for choice in choices:
         # Where there are both, the message is all that was said so far.
         delta = choice["delta"] if isinstance(choice.get("delta"), dict) else choice.get("message")
-        delta = choice["delta"] = delta if isinstance(delta, dict) else {}
-        delta["role"], delta["content"] = "assistant", _text(delta.get("content"))
+        choice["delta"] = _message(delta if isinstance(delta, dict) else {})
+        choice["finish_reason"] = _reason(choice)
     return {**event, "choices": choices, "usage": _usage(event, choices)}
 
 
@@ -201,10 +205,35 @@ def _usage(event: dict, choices: list[dict]) -> dict | None:
         usage = place.get("usage") if isinstance(place, dict) else None
         counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] \
             if isinstance(usage, dict) else []
-        # Nothing is answered that is no token long: such a server does not count.
-        if counts and all(isinstance(count, int) for count in counts) and counts[0]:
-            return {**usage, "total_tokens": usage.get("total_tokens") or sum(counts)}
+        # Nothing is answered that is no token long, nor longer than any window: such a server
+        # does not count.
+        if (counts and all(isinstance(count, int) and 0 <= count <= MAX_TOKENS for count in counts)
+                and counts[0]):
+            details = {name: parts for name, parts in usage.items() if isinstance(parts, dict)
+                       and all(isinstance(count, int | None) for count in parts.values())}
+            return {**details, "prompt_tokens": int(counts[0]), "completion_tokens": int(counts[1]),
+                    "total_tokens": sum(counts)}
     return None
+
+
+def _message(said: dict) -> dict:
+    """A message, or a piece of one, without calls of tools that are none."""
+    calls, call = said.pop("tool_calls", None), said.pop("function_call", None)
+    if isinstance(calls, list) and all(isinstance(each, dict) and isinstance(
+            each.get("function"), dict) for each in calls):
+        said["tool_calls"] = calls
+    if isinstance(call, dict):
+        said["function_call"] = call
+    # Where a model of OpenAI's refuses, it says so in a place of its own.
+    content = said.get("content")
+    text = _text(said.get("refusal") if content is None else content)
+    return {**said, "role": "assistant", "content": text}
+
+
+def _reason(choice: dict) -> str | None:
+    """Why the reply ended. What is no word is a way to say that it did."""
+    reason = choice.get("finish_reason")
+    return reason if isinstance(reason, str | None) else "stop"
 
 
 def _text(content: Any) -> str | None:

@@ -216,10 +216,12 @@ class _Watch:
 
     def headers(self, response: httpx2.Response) -> None:
         self._is_success = response.is_success
-        packed = response.headers.get("content-encoding", "identity").lower()
-        if packed in ("gzip", "x-gzip", "deflate"):
+        # Some say what is no packing there: nothing, "none", "utf-8".
+        packed = re.findall(r"gzip|deflate|br\b|zstd|compress|dc[bz]",
+                            response.headers.get("content-encoding", "").lower())
+        if packed in (["gzip"], ["deflate"]):
             self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._is_sealed = self._unpacker is None and packed != "identity"
+        self._is_sealed = self._unpacker is None and bool(packed)
         if self._recorder is not None:
             self._recorder.response(response.status_code, response.headers)
 
@@ -352,8 +354,12 @@ def _sent_to(address: str, request: httpx2.Request) -> httpx2.Request:
 def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None:
     if not 300 <= response.status_code < 400:
         return
-    target = urlsplit(urljoin(str(request.url), response.headers.get("location", "")))
-    place: str | Wording = target.hostname or Wording("another address")
+    place: str | Wording = Wording("another address")
+    try:
+        target = urlsplit(urljoin(str(request.url), response.headers["location"]))
+        place = (target.hostname or "")[:100] or place
+    except (KeyError, ValueError):  # none is named, or none that can be
+        pass
     if place == request.url.host:  # which alone would say nothing
         where = re.sub(r"[^\w.:/-]", "", target.netloc.rpartition("@")[2] + target.path)[:100]
         place = Wording("{where} by {scheme}", where=where, scheme=target.scheme)
@@ -414,18 +420,26 @@ def _is_about_tls(error: BaseException | None) -> bool:
 
 
 def _with_stream(response: httpx2.Response, body: _Body | _AsyncBody) -> httpx2.Response:
-    headers = [(name, value) for name, value in response.headers.multi_items()
-               if name not in ("content-encoding", "content-length")]  # of what is unpacked by now
+    # As bytes: as text they could not be given on, where one is no ASCII.
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in (
+        b"content-encoding", b"content-length")]  # of what is unpacked by now
     return httpx2.Response(response.status_code, headers=headers, stream=body,
                            extensions=response.extensions)
 
 
 def _with_content(response: httpx2.Response, content: bytes) -> httpx2.Response:
-    # Read here, within bounds, so that whoever raises on the status can look into it.
-    headers = {"content-type": response.headers.get("content-type", "text/plain"),
-               **{name: value for name, value in response.headers.items()
-                  if name.startswith(("retry-after", "x-ratelimit", "ratelimit", "x-request-id"))}}
-    return httpx2.Response(response.status_code, headers=headers, content=content)
+    # Read here, within bounds, so that whoever raises on the status can look into it; and as
+    # text of one kind, for the kinds that a server can name are no text all of them.
+    headers = [(name, value) for name, value in response.headers.raw if name.lower().startswith(
+        (b"retry-after", b"x-ratelimit", b"ratelimit", b"x-request-id"))]
+    kind = response.headers.get("content-type", "text/plain")
+    said = re.search(r"charset=[\"']?(utf-?16|utf-?32|iso-8859-1|windows-1252|shift_jis|gb18030)",
+                     kind, re.IGNORECASE)
+    text = content.decode(said[1] if said else "utf-8", "replace")
+    is_json = "json" in kind.lower()
+    headers.append((b"content-type",
+                    b"application/json" if is_json else b"text/plain; charset=utf-8"))
+    return httpx2.Response(response.status_code, headers=headers, content=text.encode())
 
 
 @functools.cache

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm.catalog import ModelSpec
+from llm.masking import MASK, writings
 from llm.wording import Wording
 
-MASK = "•••"
 _KEY_SHAPES = re.compile(
     r"(?:sk|hf|gsk|xai|pk|rk)[-_][\w-]{6,}|AIza[\w-]{10,}|(?<=Bearer )\S+"
-    r"|[\w-]{2,}\*{3,}[\w-]*"  # how services print a key that they half hide
+    r"|(?<![\w-])[\w-]{2,}\*{3,}[\w-]*"  # how services print a key that they half hide
 )
 _ABOUT_QUOTA = re.compile(
     r"insufficient.?quota|exceeded your current quota|billing.?(hard.?)?limit|billing_not_active"
@@ -32,13 +32,22 @@ _RETRY_DELAY = re.compile(r'"?retry.?delay"?\s*:\s*"?(\d+(?:\.\d+)?)s', re.IGNOR
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the secrets and without whatever looks like a key."""
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
+        for written in writings(secret):
+            text = text.replace(written, MASK)
     return _KEY_SHAPES.sub(MASK, text)
+
+
+LONGEST_WAIT = 31 * 24 * 3600.0
+"""Seconds. Quotas begin anew each month at the latest: who asks for more does not mean it."""
 
 
 def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
     """The seconds that a server asks to wait, by its headers or (Google) its body; or None."""
+    asked = _asked_wait(headers, text)
+    return asked if asked is not None and asked <= LONGEST_WAIT else None
+
+
+def _asked_wait(headers: Mapping[str, str], text: str) -> float | None:
     told = headers.get("retry-after-ms", "")
     if _is_number(told):
         return float(told) / 1000
@@ -46,7 +55,10 @@ def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
     if _is_number(told):
         return float(told)
     if told and (date := email.utils.parsedate_tz(told)) is not None:
-        return max(0.0, email.utils.mktime_tz(date) - time.time())
+        try:
+            return max(0.0, email.utils.mktime_tz(date) - time.time())
+        except (ValueError, OverflowError):  # no such year
+            return None
     # Hugging Face: `"api";r=0;t=55`.
     if match := re.search(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)", headers.get("ratelimit", "")):
         return float(match[1])
@@ -86,8 +98,8 @@ class Failure:
         sent = getattr(request, "headers", {}).get("authorization", "").removeprefix("Bearer ")
         if status is None:
             status = _status_within(body)
-        return cls(error, causes, spec, status, redact(text or str(error), [sent])[:20_000],
-                   retry_after(headers, text))
+        told = redact((text or str(error))[:30_000], [sent])[:20_000]
+        return cls(error, causes, spec, status, told, retry_after(headers, text))
 
     @property
     def who(self) -> str | Wording:
@@ -106,7 +118,9 @@ class Failure:
             # Of a web page, what its title says.
             page = re.search(r"<title[^>]*>(.*?)</title", self.text, re.IGNORECASE | re.DOTALL)
             text = page[1] if page else "" if self.text.lstrip().startswith("<") else self.text
-        text = " ".join(re.sub(r"[^\w\s.,;:'\"/+=%#@?&•-]|://", " ", text).split())[:200].strip()
+        # No link, address or icon is to come of it where it is drawn.
+        text = re.sub(r"[^\w\s.,;:'\"/+=%#?&•-]|://|(?<=www)\.", " ", text, flags=re.IGNORECASE)
+        text = " ".join(re.sub(r":(?=\S)", ": ", text).split())[:200].strip()
         return Wording(" It says: “{text}”", text=text) if text else ""
 
     def caused_by(self, *types: type[BaseException]) -> bool:

@@ -54,6 +54,7 @@ class OpenAIChat(CountedOnce, ChatOpenAI):
             for choice, plain in zip(response.choices, whole["choices"], strict=True):
                 choice.message.role = plain["message"]["role"]
                 choice.message.content = plain["message"]["content"]
+                choice.finish_reason = plain["finish_reason"]
         return super()._create_chat_result(response, *args, **kwargs)
 
 

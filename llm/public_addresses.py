@@ -20,6 +20,9 @@ import psutil
 
 from llm.errors import ServiceUnreachableError
 
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out: https://www.iana.org/assignments/ipv6-address-space/. What Python
+calls global holds site-local addresses too, and forms that carry an IPv4 address."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _TUNNELS = (ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("2001::/32"))
 """What stands behind these is another address, which can be anybody's."""
@@ -74,7 +77,8 @@ def _behind(address: _Address) -> _Address | None:
         return None
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    return (address.ipv4_mapped or address.sixtofour
+            or (address if address in _GLOBAL_UNICAST else None))
 
 
 def _this_machine() -> set[str]:

@@ -127,7 +127,7 @@ def _events(body: bytes) -> Iterator[dict[str, Any]]:
         for event in itertools.chain(reader.feed(body), reader.end()):
             if isinstance(event, dict):
                 yield event
-    except (ValueError, StreamedError):
+    except (ValueError, RecursionError, StreamedError):
         return  # the reply ended there too, or no more of it was kept
 
 

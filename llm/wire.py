@@ -24,7 +24,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-MASK = "•••"
+from llm.masking import MASK, writings
+
 MAX_BODY_BYTES = 1_000_000
 """Of each body this much is kept: more is a picture, or a reply out of hand."""
 MAX_CHUNKS = 50_000
@@ -157,7 +158,7 @@ class Recorder:
 
     def __init__(self, exchange: Exchange, secrets: Sequence[str]):
         self._exchange = exchange
-        self._secrets = [secret.encode() for secret in secrets if secret]
+        self._secrets = [written.encode() for secret in secrets for written in writings(secret)]
         self._started = time.perf_counter()
         self._body = bytearray()
         self._tail = b""

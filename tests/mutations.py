@@ -67,8 +67,8 @@ MUTATIONS = (
              'return _KEY.sub("[key]", text)', "return text",
              ("tests/web/test_logs.py", "-k", "keys_are_blotted_out")),
     Mutation("keys out of errors", "llm/failed_request.py",
-             "    for secret in secrets:\n        if secret:\n"
-             "            text = text.replace(secret, MASK)\n"
+             "    for secret in secrets:\n        for written in writings(secret):\n"
+             "            text = text.replace(written, MASK)\n"
              "    return _KEY_SHAPES.sub(MASK, text)", "    return text",
              ("tests/llm/test_faults.py", "-k", "each_fault and 400-echo")),
     Mutation("remote-image filter", "components/safe_markdown.py",

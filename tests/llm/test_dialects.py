@@ -77,6 +77,21 @@ def test_asked_without_a_count_the_second_time_both_are_shown(server, provider):
     assert [exchange.status for exchange in reply.exchanges] == [400, 200]
 
 
+@pytest.mark.parametrize("end", [
+    [{**dialects.COUNTED, "usage": {**USAGE, "total_tokens": "fifteen"}}, dialects.END[0]],
+    [{**dialects.COUNTED, "usage": {**USAGE, "prompt_tokens_details": "none"}}, dialects.END[0]],
+    [dialects._chunk({}, {"type": "stop"}), dialects.COUNTED],
+    [dialects._chunk({}, 1), dialects.COUNTED],
+])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_end_in_a_form_of_its_own_costs_nothing_of_the_reply(monkeypatch, server, provider, end):
+    monkeypatch.setitem(dialects.DIALECTS, "ends", dialects._says(dialects._events(
+        [*dialects.MIDDLE, *end])))
+    reply = ask(provider, server.base_url, "ends")
+    assert (reply.text, reply.ending) == (dialects.TEXT, Ending.STOP)
+    assert (reply.input_tokens, reply.output_tokens, reply.tokens_measured) == (12, 3, True)
+
+
 @pytest.mark.parametrize("reason, ending", [
     ("model_length", Ending.LENGTH), ("prohibited_content", Ending.CONTENT_FILTER),
     ("abort", Ending.FAILED), ("insufficient_system_resource", Ending.FAILED),

@@ -36,6 +36,7 @@ KEY = "sk-canary-0123456789abcdef"
     "255.255.255.255", "::", "::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1",
     "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
     "2002:7f00:1::", "2002:a00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "64:ff9b:1::1", "x",
+    "fec0::1", "fec0:0:0:ffff::1", "::7f00:1", "::ffff:0:a00:1", "5f00::1",
 ])
 def test_what_is_not_public(address: str) -> None:
     assert not is_public(address)

@@ -1,9 +1,14 @@
 """Every exception of the libraries has a meaning, and no sentence tells what it must not."""
 
 import asyncio
+import base64
+import html
 import inspect
 import json
+import re
 import socket
+import time
+from urllib.parse import quote_plus
 
 import httpx
 import httpx2
@@ -152,9 +157,13 @@ def test_the_wait_is_told_as_a_number_too():
     ({"retry-after-ms": "1500", "retry-after": "9"}, "", 1.5),
     ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, "", 0),
     ({"retry-after": "soon"}, "", None),
+    ({"retry-after": "9" * 400}, "", None),
+    ({"retry-after-ms": "9" * 400}, "", None),
+    ({"retry-after": "Wed, 21 Oct 99999 07:28:00 GMT"}, "", None),
     ({"ratelimit": '"api";r=0;t=55'}, "", 55),
     ({"ratelimit": '"api";r=3;t=55'}, "", None),
     ({}, '{"retryDelay": "34s"}', 34),
+    ({}, f'{{"retryDelay": "{"9" * 400}s"}}', None),
     ({}, "", None),
 ])
 def test_how_long_a_server_asks_to_wait(headers, text, seconds):
@@ -221,12 +230,33 @@ def test_redact_takes_out_whatever_looks_like_a_key(secret):
     assert redact(f"the key {secret} is wrong") == "the key ••• is wrong"
 
 
+@pytest.mark.parametrize("write", [
+    str, quote_plus, html.escape, lambda key: json.dumps(key).strip('"').replace("/", "\\/"),
+    lambda key: base64.b64encode(key.encode()).decode(),
+    lambda key: base64.b64encode(f"Bearer {key}".encode()).decode(),
+    lambda key: base64.urlsafe_b64encode(f"me:{key}".encode()).decode(),
+])
+def test_a_key_is_taken_out_however_the_server_writes_it(write):
+    key = "typed&key/of+no=known~kind"
+    told = redact(f"sent with {write(key)}.", [key])
+    # Of base64 a few letters stay that are of what stands beside it too.
+    assert re.fullmatch(r"sent with [\w=]{0,10}•••[\w=]{0,3}\.", told)
+
+
+@pytest.mark.parametrize("piece", ["-", "a-", "a", "_a", "sk-", "a**"])
+def test_no_words_of_a_server_hold_everybody_up(piece):
+    started = time.process_time()
+    translate(_openai_error(400, {"message": piece * 60_000}), SPEC)
+    assert time.process_time() - started < 1
+
+
 def test_a_servers_words_are_short_plain_and_without_what_was_sent():
-    nasty = "![x](http://evil.example/?q=1) <script>alert(1)</script> `a` :red[b] " + "long " * 500
+    nasty = ("www.evil.example a@evil.example :material/home: ![x](http://evil.example/?q=1) "
+             "<script>alert(1)</script> `a` :red[b] " + "long " * 500)
     told = str(translate(_openai_error(400, {"message": nasty}), SPEC))
     assert len(told) < 500
     assert not set("![]<>`()") & set(told)
-    assert "://" not in told
+    assert not re.search(r"://|www\.|@|:\S", told)
     # FastAPI's 422 repeats the whole request in `input`.
     body = {"detail": [{"msg": "Field required", "input": {"messages": "what somebody wrote"}}]}
     told = str(translate(_openai_error(422, body), SPEC))

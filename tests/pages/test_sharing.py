@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from components import limits, picker, pictures, sharing
+from components.text import as_label
 from tests.app import ROOT
 from tests.servers.fixed_rate import fixed_rate
 from tests.servers.recording import running
@@ -63,7 +64,10 @@ def words(page: AppTest) -> str:
     ("192.168.1.7", {}, True),
     ("localhost", {"PARLEY_HOSTS": "chat.example.org"}, True),
     ("localhost", {"PARLEY_SHARED": "1"}, True),
+    ("localhost", {"PARLEY_SHARED": "true"}, True),
     ("0.0.0.0", {"PARLEY_SHARED": "0"}, False),
+    ("0.0.0.0", {"PARLEY_SHARED": "No"}, False),
+    ("0.0.0.0", {"PARLEY_SHARED": " "}, True),
 ])
 def test_it_is_shared_where_others_can_reach_it(config, monkeypatch, address, environment, shared):
     config["server.address"] = address
@@ -90,6 +94,20 @@ def test_servers_files_and_hub_ids_are_for_machines_of_ones_own(monkeypatch, env
     page = open_page("06_models")
     assert kinds(page) == offered
     assert ("This Parley is shared" in words(page)) is ("PARLEY_SHARED" in environment)
+
+
+def test_a_models_name_is_shown_to_the_letter():
+    page = open_page("06_models")
+    [address, name] = [field for field in page.text_input if field.label in (
+        "Address, up to and including /v1", "The model's name there")]
+    address.set_value("http://127.0.0.1:9/v1")
+    name.set_value("![a](http://evil.example/) **b** :material/home:")
+    [add] = [button for button in page.button if button.label == "Add"]
+    add.click().run()
+    assert not page.exception
+    assert "is now in the list" in words(page)
+    assert "**" + as_label(name.value) + "**" in words(page)
+    assert "![a](" not in words(page)
 
 
 @pytest.mark.parametrize("kind", sorted(BY_URL | LOCAL))
@@ -166,6 +184,7 @@ def test_the_refused_message_goes_out_once_the_wait_is_over(server, monkeypatch)
     ({"PARLEY_SHARED": "1", "PARLEY_MESSAGES_A_MINUTE": "0"}, 0),
     ({"PARLEY_MESSAGES_A_MINUTE": "7"}, 7),
     ({"PARLEY_SHARED": "1", "PARLEY_MESSAGES_A_MINUTE": "many"}, sharing.MESSAGES_A_MINUTE),
+    ({"PARLEY_SHARED": "1", "PARLEY_MESSAGES_A_MINUTE": "9" * 5000}, sharing.MESSAGES_A_MINUTE),
 ])
 def test_the_limit_is_the_operators_and_there_is_none_on_ones_own_machine(
         monkeypatch, environment, most):

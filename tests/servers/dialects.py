@@ -155,6 +155,13 @@ COUNTING: dict[str, Callable[[Answer, Request], None]] = {
         for number, word in enumerate(WORDS)] + [
         {"choices": [{"index": 0, "finish_reason": "stop", "delta": {}, "message":
                       {"role": "assistant", "content": TEXT}}], "usage": USAGE}])),
+    "says-it-packs-and-does-not": _says(_events(ALL), content_encoding="utf-8"),
+    "packs-with-nothing": _says(_events(ALL), content_encoding=""),
+    "header-of-any-letters": _says(_events(ALL), x_city="São Paulo"),
+    "calls-what-is-no-tool": _says(_events([*_with(*MIDDLE, tool_calls=[None], function_call="x"),
+                                            *END])),
+    "refuses-apart": _says(_events([*(_chunk({"content": None, "refusal": word})
+                                      for word in WORDS), *END])),
     "talks-after-the-end": _says(_events(ALL) + b"data: nothing of this is read\n\n"),
 }
 """Those that tell how many tokens there were."""
@@ -166,6 +173,10 @@ DIALECTS = COUNTING | {
         "prompt_tokens": 12, "completion_tokens": None}}])),
     "count-in-words": _says(_events([*MIDDLE, END[0], {**COUNTED, "usage": {
         "prompt_tokens": "12", "completion_tokens": "3"}}])),
+    "counts-below-nothing": _says(_events([*MIDDLE, END[0], {**COUNTED, "usage": {
+        "prompt_tokens": -1, "completion_tokens": -1, "total_tokens": -2}}])),
+    "counts-beyond-measure": _says(_events([*MIDDLE, END[0], {**COUNTED, "usage": {
+        "prompt_tokens": 10**400, "completion_tokens": 10**400, "total_tokens": 1}}])),
     "counts-nothing": _says(_events([{**chunk, "usage": {
         "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}} for chunk in ALL])),
     "no-stream-options": _refuses_stream_options(400, {"error": {

@@ -136,10 +136,13 @@ FAULTS: dict[str, Callable[[Answer, Request], None]] = {
         "status": "INVALID_ARGUMENT"}}]),
     "400": _status(400, "Conversation roles must alternate ![x](http://evil.example/?q=1) <b>"),
     "400-echo": _echo_key_in_request,
+    "400-no-charset": lambda answer, request: answer.send(
+        400, b"Roles must alternate", {"content-type": "text/plain; charset=zlib"}),
     "413": _status(413, "Request Entity Too Large"),
     "422": _status(422, "messages: field required"),
     "429-soon": _once(429, retry_after="0.05"),
     "429-long": _status(429, "Rate limit reached", "rate_limit_exceeded", retry_after="300"),
+    "429-for-ever": _status(429, "Rate limit reached", retry_after="9" * 400),
     "429-google": _google_haste,
     "429-quota": _quota,
     "500": _status(500, "Internal error"),
