@@ -31,6 +31,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -98,9 +99,11 @@ def main(arguments: list[str]) -> None:
         install(["--no-deps", *requirements("requirements-engine.txt")])
         become(["llm.build_engine"])
     else:
+        options = streamlit_options(arguments)
+        check_place(options)
         # What was left out once stays out until `parley.py setup` asks for it.
         set_up([APP] if APP in parts_set_up() else parts)
-        become(["streamlit", "run", "app.py", *streamlit_options(arguments)])
+        become(["streamlit", "run", "app.py", *options])
 
 
 def streamlit_options(arguments: list[str]) -> list[str]:
@@ -109,6 +112,22 @@ def streamlit_options(arguments: list[str]) -> list[str]:
             "--headless": "--server.headless=true"}
     named = (argument.partition("=") for argument in arguments)
     return [ours.get(name, name) + equals + value for name, equals, value in named]
+
+
+def check_place(options: list[str]) -> None:
+    """End with a sentence if nobody can listen where the options say; Streamlit has none for it."""
+    named = dict(zip(options, options[1:], strict=False))
+    named |= dict(option.split("=", 1) for option in options if "=" in option)
+    if "--server.port" not in named and "--server.address" not in named:
+        return  # Streamlit takes the next port that is free
+    address, port = named.get("--server.address", "localhost"), named.get("--server.port", "0")
+    try:
+        [family, *_], *_ = socket.getaddrinfo(address, int(port), type=socket.SOCK_STREAM)
+        socket.create_server((address, int(port)), family=family).close()
+    except (OSError, OverflowError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        sys.exit(f"Parley cannot listen at {address}, port {port}: {reason}. Give it another place "
+                 "with --port or --address.")
 
 
 def become(module: list[str]) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import runpy
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -168,6 +169,19 @@ def test_a_command_that_does_not_exist_is_refused_before_anything_is_done(bare):
     assert ended.returncode == 1
     assert "no command 'tets'" in ended.stderr
     assert not asked.exists()
+
+
+def test_a_place_where_nobody_can_listen_is_told_before_anything_is_done(bare):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for options in (["--port", port, "--address", "127.0.0.1"], ["--port=99999"],
+                        ["--port", "many"], ["--address", "192.0.2.1"]):
+            refused = run(bare, *options)
+            assert refused.returncode == 1
+            assert refused.stderr.startswith("Parley cannot listen at ")
+            assert refused.stderr.endswith("Give it another place with --port or --address.\n")
+            assert "Traceback" not in refused.stderr
+    assert not (bare / ".venv").exists()
 
 
 def test_help_needs_no_set_up(bare):
