@@ -1,4 +1,4 @@
-"""What only the browser can do: copy, read aloud, and tell a screen reader.
+"""What only the browser can do: copy, read aloud, tell a screen reader, and stay at a place.
 
 The scripts are files in browser_js/, served from the app's own origin: the Content
 Security Policy lets no other script run, not even one that Streamlit would make from a
@@ -43,6 +43,13 @@ def read_aloud_button(text: str, *, key: str, language: str = "") -> None:
 def announce(text: str, *, key: str) -> None:
     """Have screen readers say `text` when they next pause. Once for each text."""
     _mount("announce", {"text": text}, key)
+
+
+def stay_at(place: str, *, moment: str) -> None:
+    """Keep what this CSS selector finds in sight for who follows the page's end, when more is
+    drawn below it. Once for each `moment`.
+    """
+    _mount("stay", {"place": place, "moment": moment}, "stay")
 
 
 def declare_language(code: str) -> None:

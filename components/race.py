@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components import kept_races, session
-from components.browser import announce, copy_button, read_aloud_button
+from components.browser import announce, copy_button, read_aloud_button, stay_at
 from components.conversation import OnEnd, check_length, pick_version, refusing, show_refusal
 from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
@@ -107,6 +107,10 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
         if race.is_over:
             # A key for each question: the same words are said once for each key.
             announce(_("All have answered."), key=f"answered-{race.panes[0].question.id}")
+            if not race.hidden:
+                stay_at('[class*="st-key-panes-"]',
+                        moment=" ".join(pane.chat.last.id for pane in race.panes
+                                         if pane.chat.last))
             if problem := kept_races.problem(race):
                 st.warning(plain(say(problem)), icon=":material/save:")
         return

@@ -87,6 +87,11 @@ def test_a_vote_before_the_end_stops_both_and_is_kept_as_early_with_its_kind(
         expect(page.get_by_text("Your vote is kept: A tie.")).to_be_visible(timeout=30_000)
         for answer in answers(page):
             expect(answer.get_by_text("Stopped by you.")).to_be_visible()
+        # The figures that came below did not push them away.
+        expect(page.get_by_role("heading", name="Differences")).to_be_visible()
+        page.wait_for_timeout(2_500)
+        for answer in answers(page):
+            expect(answer.get_by_text("Stopped by you.")).to_be_in_viewport()
         page.get_by_text("Votes and standings").click()
         with page.expect_download() as download:
             page.get_by_role("button", name="Export the votes").click()
