@@ -70,7 +70,7 @@ class EventReader:
     def __init__(self) -> None:
         self.are_done = False
         self._has_begun = False
-        self._rest = b""
+        self._rest = bytearray()
         """The line that is not whole yet."""
         self._name = b""
         """The event's."""
@@ -80,16 +80,20 @@ class EventReader:
         """The same for JSON that is in no event."""
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        lines = (self._rest + data).splitlines(keepends=True)
+        is_within_line = not (self._rest.endswith(b"\r") or b"\r" in data or b"\n" in data)
+        self._rest += data
+        if is_within_line:
+            return  # a long one may come in any number of pieces: each is looked at once
+        lines = bytes(self._rest).splitlines(keepends=True)
         # Of a line that ends in \r the \n may be still to come.
-        self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        self._rest = bytearray(lines.pop() if lines and not lines[-1].endswith(b"\n") else b"")
         for line in lines:
             yield from self._line(line.strip())
             if self.are_done:
                 return
 
     def end(self) -> Iterator[Any]:
-        yield from self._line(self._rest.strip())
+        yield from self._line(bytes(self._rest).strip())
         yield from _joined(self._event)
         yield from _joined(self._document)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 
 import pytest
 from langchain_core.output_parsers import StrOutputParser
 
 from llm import create_chat_model, start_reply
 from llm.catalog import ModelSpec
+from llm.chat_events import EventReader
 from llm.replies import Ending, Reply
 from llm.vendor_errors import translate
 from llm.what_ran import read_outcome
@@ -165,3 +167,12 @@ def test_another_path_on_the_same_host_is_named_whole(monkeypatch, server, provi
     reply = ask(provider, server.base_url, "moved")
     whole = server.base_url.removeprefix("http://").replace("/v1", "/v2/chat/completions")
     assert f"127.0.0.1 wants the request sent to {whole} by http instead" in reply.error
+
+
+def test_a_long_line_in_many_pieces_holds_nobody_up():
+    """All replies share one thread: what it costs to look at each piece, all of them wait for."""
+    reader, started = EventReader(), time.process_time()
+    for piece in [b'data: {"text": "', *[b"x" * 64] * 30_000, b'"}', b"\n"]:
+        events = list(reader.feed(piece))
+    assert len(events[0]["text"]) == 30_000 * 64
+    assert time.process_time() - started < 2
