@@ -175,9 +175,18 @@ class _TextReader:
         return (found * (width / size[0], height / size[1])).astype(np.float32)
 
     def _texts(self, pixels: np.ndarray, boxes) -> list[tuple[str, float]]:
+        pieces = [self._cut_out(pixels, box.copy()) for box in boxes]
+        texts = self._read_pieces(pieces)
+        # What stands upright was laid down one way, and may read the other: the label of an axis.
+        strips = [number for number, box in enumerate(boxes) if _is_strip(box)]
+        over = self._read_pieces([np.rot90(pieces[number], 2) for number in strips])
+        for number, other in zip(strips, over, strict=True):
+            texts[number] = max(texts[number], other, key=lambda read: read[1])
+        return texts
+
+    def _read_pieces(self, pieces: list[np.ndarray]) -> list[tuple[str, float]]:
         from rapidocr.ch_ppocr_rec.typings import TextRecInput
 
-        pieces = [self._cut_out(pixels, box.copy()) for box in boxes]
         if not pieces:
             return []
         read = self._recognize(TextRecInput(img=pieces, return_word_box=False))
@@ -221,9 +230,13 @@ def _straightened(boxes: np.ndarray) -> np.ndarray:
     return boxes @ np.array([[cosine, -sine], [sine, cosine]], boxes.dtype)
 
 
+def _is_strip(box: np.ndarray) -> bool:
+    width, height = np.ptp(box, axis=0)
+    return bool(height > 1.5 * width)
+
+
 def _are_mostly_upright_strips(boxes: np.ndarray) -> bool:
     """Whether more text runs from top to bottom than from side to side."""
-    sizes = np.ptp(boxes, axis=1)
-    strips = sizes[:, 1] > 1.5 * sizes[:, 0]
-    lengths = sizes.max(axis=1)
+    strips = np.array(list(map(_is_strip, boxes)))
+    lengths = np.ptp(boxes, axis=1).max(axis=1)
     return bool(lengths[strips].sum() > lengths[~strips].sum())

@@ -386,5 +386,7 @@ def _goes_on(above: Region, below: Region) -> bool:
 
 
 def _is_heading(group: list[Region], usual: float) -> bool:
-    return (len(group) <= 2 and median(line.height for row in group for line in row)
-            >= HEADING * usual and sum(len(row) for row in group) == len(group))
+    lines = _all(group)
+    is_strip = any(line.height > line.right - line.left and len(line.text) > 3 for line in lines)
+    return (len(lines) == len(group) <= 2 and not is_strip
+            and median(line.height for line in lines) >= HEADING * usual)

@@ -119,6 +119,20 @@ def test_of_a_script_that_it_does_not_know_it_says_that_it_may_have_missed_some(
     assert letters not in findings.alt_text()
 
 
+@pytest.mark.parametrize("degrees", [90, 270])
+def test_a_line_that_stands_upright_beside_others_is_read_whichever_way_it_runs(degrees):
+    from PIL import Image
+
+    label = pictures.opened(pictures.text_page(["Rainfall in millimetres"]))
+    page = Image.new("RGB", (900, 400), "white")
+    page.paste(label.rotate(degrees, expand=True), (20, 40))
+    page.paste(pictures.opened(pictures.text_page(pictures.PANGRAMS)), (120, 60))
+    findings = read(pictures.encoded(page))
+    assert {"Rainfall", "in", "millimetres"} <= set(findings.text.split())
+    assert findings.unsure_lines == []
+    assert "#" not in findings.as_markdown()
+
+
 def test_a_screenshot_is_called_one_and_its_words_are_read():
     findings = read(pictures.screenshot())
     assert findings.kind.label == "screenshot"
