@@ -20,12 +20,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
-from huggingface_hub import constants as hub_settings
 from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
-from llm import evaluation_runs, local_engines, paths
-from llm.catalog import get_model, list_models
+from llm import paths
 from llm.errors import CatalogError
 from web import logs, settings, warm_up
 from web.headers import SecurityHeaders, inline_script_hashes
@@ -41,13 +39,13 @@ INDEX_PAGE = Path(st.__file__).parent / "static" / "index.html"
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Start the default model's engine beside the app, and end all engines with it."""
     logs.set_up(paths.logs())
-    if "HF_HUB_DISABLE_TELEMETRY" not in os.environ:
-        hub_settings.HF_HUB_DISABLE_TELEMETRY = True
-    start_default_engine()
-    warm_up.start()
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the library is loaded
+    warm_up.start(start_default_engine)
     try:
         yield
     finally:
+        from llm import evaluation_runs, local_engines
+
         # In this order: see evaluation_runs.shutdown.
         try:
             await asyncio.to_thread(evaluation_runs.shutdown)
@@ -57,6 +55,9 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 
 def start_default_engine() -> None:
     """Have the default model ready by the time that somebody writes to it. Does not wait."""
+    from llm import local_engines
+    from llm.catalog import get_model, list_models
+
     try:
         named = os.environ.get("PARLEY_DEFAULT_MODEL")
         model = get_model(named) if named else list_models()[0]

@@ -10,8 +10,8 @@ import hashlib
 import streamlit as st
 
 from components.language import _
-from storage.owners import new_owner, owner_of
 from web.owner import COOKIE
+from web.owner_names import new_owner, owner_of
 
 _WITHOUT_COOKIE = "owner_without_cookie"
 

@@ -9,14 +9,27 @@
 No Streamlit in here, no torch, no transformers, no session and no secrets file.
 """
 
-from llm.catalog import ModelSpec, get_model, list_models
-from llm.chains import build_chat_chain, build_image_chain, build_translation_chain, image_message
-from llm.errors import ParleyError, UnknownModelError
-from llm.providers import create_chat_model
-from llm.replies import Ending, Reply, start_reply
+from __future__ import annotations
 
-__all__ = [
-    "Ending", "ModelSpec", "ParleyError", "Reply", "UnknownModelError",
-    "build_chat_chain", "build_image_chain", "build_translation_chain",
-    "create_chat_model", "get_model", "image_message", "list_models", "start_reply",
-]
+import importlib
+from typing import Any
+
+_MODULES = {
+    "catalog": ("ModelSpec", "get_model", "list_models"),
+    "chains": ("build_chat_chain", "build_image_chain", "build_translation_chain",
+               "image_message"),
+    "errors": ("ParleyError", "UnknownModelError"),
+    "providers": ("create_chat_model",),
+    "replies": ("Ending", "Reply", "start_reply"),
+}
+"""Where each name is. Loaded when it is asked for: LangChain takes longer than all else that
+the app loads before it can answer a browser, and of this package that needs but the paths."""
+
+__all__ = [name for names in _MODULES.values() for name in names]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"llm.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@
 
 SQLite with nothing to set up, PostgreSQL by URL, the same code. No Streamlit and no
 models in here: it knows transcripts, and an owner as a string. Who the owner is, the
-app says; `storage.owners` makes and checks the cookie that knows a browser again.
+app says.
 """
 
 from llm.errors import StorageError

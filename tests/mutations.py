@@ -53,9 +53,9 @@ MUTATIONS = (
     Mutation("owner filter, changing", "storage/store.py",
              ".where(conversations.c.owner == clean(owner),\n", ".where(\n",
              ("tests/storage/test_isolation.py", "-k", "sqlite")),
-    Mutation("owner's cookie is signed", "storage/owners.py",
+    Mutation("owner's cookie is signed", "web/owner_names.py",
              '_signer().unsign(cookie).decode("ascii")', 'cookie.rpartition(".")[0]',
-             ("tests/storage/test_owners.py::test_a_forged_cookie_names_nobody",)),
+             ("tests/web/test_owner_names.py::test_a_forged_cookie_names_nobody",)),
     Mutation("image policy, pixels", "llm/images.py",
              "        _refuse_too_large(image.width, image.height)\n", "",
              ("tests/llm/test_images.py::"

@@ -26,7 +26,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 from storage import open_store
-from storage.owners import owner_of
 from tests import reports
 from tests.aftermath import kept_turns, wrong_in_database, wrong_in_logs, wrong_requests
 from tests.app import RunningApp, start_app
@@ -35,6 +34,7 @@ from tests.servers.gated import as_default_model
 from tests.servers.nginx import SECRETS, Proxy, nginx
 from tests.servers.postgres import postgres
 from tests.web.person import GONE, PageFailed, Person
+from web.owner_names import owner_of
 
 PAUSE = 1.0
 """Seconds that a person thinks at most before the next question."""

@@ -28,13 +28,13 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from storage.owners import owner_of
 from tests import reports
 from tests.aftermath import wrong_in_database, wrong_in_logs, wrong_requests
 from tests.app import RunningApp, free_port, start_app
 from tests.servers.echoing import TAG, EchoingProcess, has_begun, is_answered
 from tests.servers.gated import as_default_model
 from tests.web.person import GONE, PageFailed, Person
+from web.owner_names import owner_of
 
 MEGABYTES_GROWN = 100
 """Memory that the app may take between half of the time and the end of it."""

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from storage.owners import new_owner, owner_of, sign
+from web.owner_names import new_owner, owner_of, sign
 
 COOKIE = "parley_owner"
 

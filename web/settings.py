@@ -10,10 +10,9 @@ import re
 import sys
 
 from llm import paths
-from llm.catalog import check_web_address
 from llm.errors import StorageError
 from llm.wording import WrongValueError
-from storage.owners import new_owner, sign
+from web.owner_names import new_owner, sign
 
 
 def check() -> None:
@@ -28,6 +27,8 @@ def check() -> None:
     except StorageError as error:
         sys.exit(str(error))
     if named := os.environ.get("OPENAI_BASE_URL", "").strip():
+        from llm.catalog import check_web_address  # half a second, which nobody else is to wait
+
         try:
             check_web_address(named)
         except WrongValueError as error:

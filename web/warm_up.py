@@ -14,7 +14,7 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 log = logging.getLogger("web.warm_up")
 
@@ -31,14 +31,15 @@ LATER = 5.0
 """Seconds after the first: the page is there by then."""
 
 
-def start(later: float = LATER) -> threading.Thread:
-    """Load what pages need, in the background. Returns the thread that does."""
-    thread = threading.Thread(target=_load_all, args=(later,), name="warm-up", daemon=True)
+def start(first: Callable[[], None], later: float = LATER) -> threading.Thread:
+    """Do what comes first, then load what pages need, in the background. Returns the thread."""
+    thread = threading.Thread(target=_load_all, args=(first, later), name="warm-up", daemon=True)
     thread.start()
     return thread
 
 
-def _load_all(later: float) -> None:
+def _load_all(first: Callable[[], None], later: float) -> None:
+    first()
     _load(MODULES)
     time.sleep(later)
     _load(LATER_MODULES)

@@ -7,8 +7,8 @@ from http.cookies import SimpleCookie
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from storage.owners import new_owner, owner_of, sign
 from web.owner import COOKIE, OwnerCookie
+from web.owner_names import new_owner, owner_of, sign
 
 
 async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:

@@ -11,26 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm.errors import StorageError
-from storage import owners
-from storage.owners import new_owner, owner_of, sign
 from tests.app import ROOT
+from web import owner_names
+from web.owner_names import new_owner, owner_of, sign
 
 SECRET = "0123456789abcdef" * 4
 
 
 @pytest.fixture(autouse=True)
 def as_after_a_start():
-    owners._own_secret.cache_clear()
+    owner_names._own_secret.cache_clear()
 
 
 def secret_file(tmp_path):
-    return tmp_path / "parley-home" / owners.SECRET_FILE
+    return tmp_path / "parley-home" / owner_names.SECRET_FILE
 
 
 def test_an_owner_is_known_again_by_the_signed_cookie():
     owner = new_owner()
     assert owner_of(sign(owner)) == owner
-    owners._own_secret.cache_clear()
+    owner_names._own_secret.cache_clear()
     assert owner_of(sign(owner)) == owner
 
 
@@ -80,11 +80,12 @@ def test_a_secret_too_short_to_keep_is_refused_with_what_to_do(monkeypatch, secr
 def test_the_secret_is_for_the_apps_user_alone(tmp_path):
     sign(new_owner())
     assert stat.S_IMODE(secret_file(tmp_path).stat().st_mode) == 0o600
-    assert [file.name for file in secret_file(tmp_path).parent.iterdir()] == [owners.SECRET_FILE]
+    assert [file.name for file in secret_file(tmp_path).parent.iterdir()] == [
+        owner_names.SECRET_FILE]
 
 
 def test_two_processes_that_start_at_once_agree_on_one_secret(tmp_path):
-    code = ("import sys; from storage.owners import sign; sys.stdin.readline(); "
+    code = ("import sys; from web.owner_names import sign; sys.stdin.readline(); "
             "print(sign('browser:x'))")
     processes = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(3)]
