@@ -170,6 +170,7 @@ def test_what_looks_like_writing_and_was_not_read_is_mentioned(lines, unread, sa
                    findings.as_markdown(), findings.in_prompt()):
         assert says in answer
         assert "No text was found" not in answer
+        assert ("and no other writing" in answer) == (answer != findings.in_prompt())
 
 
 def test_the_alt_text_of_a_page_that_could_not_be_read_says_so():
