@@ -133,7 +133,7 @@ def _show_plots(results: Results) -> None:
         costs = [(_("Seconds a reply (median)"), lambda summary: summary.total_seconds)]
         if any(summary.usd and summary.usd.value for summary in summaries):
             costs.append((_("US dollars a row (median)"), lambda summary: summary.usd))
-        _show_intervals(_("Quality"), summaries, lambda summary: summary.quality)
+        _show_intervals(_("Quality"), summaries, lambda summary: summary.quality, most=1)
         for title, measure in costs:
             _show_intervals(title, summaries, measure)
         for title, measure in costs:
@@ -141,7 +141,9 @@ def _show_plots(results: Results) -> None:
 
 
 def _show_intervals(title: str, summaries: Iterable[Summary],
-                    measure: Callable[[Summary], Estimate | Median | None]) -> None:
+                    measure: Callable[[Summary], Estimate | Median | None], *,
+                    most: int | None = None) -> None:
+    """A point with its interval for each. `most`: what the axis ends at, else at the largest."""
     points = [{"name": legible(summary.name), "value": found.value,
                "low": found.value if found.low is None else found.low,
                "high": found.value if found.high is None else found.high}
@@ -150,7 +152,8 @@ def _show_intervals(title: str, summaries: Iterable[Summary],
         return
     base = alt.Chart(pd.DataFrame(points)).encode(
         y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)))
-    x = alt.X("value:Q", title=title, scale=alt.Scale(zero=True))
+    scale = alt.Scale(domain=[0, most]) if most else alt.Scale(zero=True)
+    x = alt.X("value:Q", title=title, scale=scale)
     chart = base.mark_rule().encode(x=alt.X("low:Q", title=title), x2="high:Q") + \
         base.mark_point(filled=True, size=80).encode(x=x)
     said = "; ".join(f"{point['name']}: {point['value']:.3g} ({point['low']:.3g} – "

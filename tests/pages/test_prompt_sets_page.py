@@ -118,6 +118,8 @@ def test_a_typed_set_runs_on_two_models_and_ends_in_a_table(server, owner):
     assert list(table["Failed"]) == ["0", "0"]
     assert len(rows(page)) == 6
     assert "6 of 6 finished" in words(page)
+    quality = (page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart"))[0]
+    assert '"domain": [0, 1]' in quality.proto.spec, "a share is seen as one of the whole"
 
 
 def test_rows_are_searched_and_filtered_to_where_models_differ(server, owner):
