@@ -11,6 +11,7 @@ it are `llm.connections`'. This module does not know LangChain, models or addres
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -51,8 +52,13 @@ def read_events(response: httpx2.Response) -> Iterator[dict]:
 async def aread_events(response: httpx2.Response) -> AsyncIterator[dict]:
     """The same, asynchronous."""
     reader = EventReader()
+    count = 0
     async for data in response.aiter_bytes():
         for event in reader.feed(data):
+            count += 1
+            if count % 50 == 0:
+                # Where many are there already, nothing here waits: so all other replies would.
+                await asyncio.sleep(0)
             yield _checked(event)
         if reader.are_done:
             return

@@ -83,6 +83,8 @@ class Failure:
     text: str
     """What the server wrote, keys taken out."""
     wait: float | None
+    key_letters: str = ""
+    """The letters and digits of the key that was sent."""
 
     @classmethod
     def of(cls, error: BaseException, causes: list[BaseException],
@@ -99,7 +101,7 @@ class Failure:
         if status is None:
             status = _status_within(body)
         told = redact((text or str(error))[:30_000], [sent])[:20_000]
-        return cls(error, causes, spec, status, told, retry_after(headers, text))
+        return cls(error, causes, spec, status, told, retry_after(headers, text), _letters(sent))
 
     @property
     def who(self) -> str | Wording:
@@ -121,10 +123,16 @@ class Failure:
         # No link, address or icon is to come of it where it is drawn.
         text = re.sub(r"[^\w\s.,;:'\"/+=%#?&•-]|://|(?<=www)\.", " ", text, flags=re.IGNORECASE)
         text = " ".join(re.sub(r":(?=\S)", ": ", text).split())[:200].strip()
+        if len(self.key_letters) >= 8 and self.key_letters in _letters(text):
+            return ""  # the key in pieces, in capitals or with signs within it
         return Wording(" It says: “{text}”", text=text) if text else ""
 
     def caused_by(self, *types: type[BaseException]) -> bool:
         return any(isinstance(cause, types) for cause in self.causes)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).lower()
 
 
 def _text(body: Any) -> str:

@@ -15,6 +15,7 @@ from llm.chat_events import EventReader
 from llm.replies import Ending, Reply
 from llm.vendor_errors import translate
 from llm.what_ran import read_outcome
+from tests.app import wait_until
 from tests.servers import dialects, recording
 from tests.servers.recording import USAGE
 
@@ -176,3 +177,19 @@ def test_a_long_line_in_many_pieces_holds_nobody_up():
         events = list(reader.feed(piece))
     assert len(events[0]["text"]) == 30_000 * 64
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_unpacks_into_countless_events_keeps_nobody_waiting_and_can_be_stopped(
+        monkeypatch, server, provider):
+    monkeypatch.setitem(dialects.DIALECTS, "countless", dialects._says(
+        gzip.compress(b'data: {"choices": []}\n\n' * 1_000_000), content_encoding="gzip",
+        pieces_of=1_000_000))
+    spec = spec_of(provider, server.base_url, "countless")
+    chain = create_chat_model(spec, api_key=KEY) | StrOutputParser()
+    countless = start_reply(chain, "Hello", spec)
+    wait_until(lambda: countless.exchanges and countless.exchanges[0].response_bytes, "it comes")
+    assert ask(provider, server.base_url, "as-documented").text == dialects.TEXT
+    assert countless.is_running
+    countless.stop()
+    assert countless.wait(5).ending is Ending.STOPPED

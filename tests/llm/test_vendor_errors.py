@@ -243,6 +243,18 @@ def test_a_key_is_taken_out_however_the_server_writes_it(write):
     assert re.fullmatch(r"sent with [\w=]{0,10}•••[\w=]{0,3}\.", told)
 
 
+@pytest.mark.parametrize("write", [
+    str.upper, lambda key: f"{key[:9]} {key[9:]}", lambda key: f"{key[:9]}\u200b{key[9:]}",
+    lambda key: json.dumps(json.dumps(key)),
+])
+def test_words_in_which_a_key_can_still_be_read_are_left_out(write):
+    key = 'typed&key/of+no="known~kind'
+    error = _openai_error(400, {"message": f"Roles must alternate; sent with {write(key)}"})
+    error.response.request.headers["authorization"] = f"Bearer {key}"
+    told = str(translate(error, SPEC))
+    assert "could not use the request. Change" in told
+
+
 @pytest.mark.parametrize("piece", ["-", "a-", "a", "_a", "sk-", "a**"])
 def test_no_words_of_a_server_hold_everybody_up(piece):
     started = time.process_time()
