@@ -32,7 +32,7 @@ from llm import vendor_errors, wire
 from llm.catalog import ModelSpec
 from llm.errors import CutReplyError, EmptyReplyError, ParleyError
 from llm.prices import Cost, cost_of
-from llm.tokens import count_message_tokens, count_tokens
+from llm.tokens import count_request_tokens, count_tokens
 from llm.wording import Wording
 
 
@@ -286,8 +286,8 @@ class _Run:
             news.set()
 
     def _fail(self, error: Exception) -> None:
+        self.reply.ending = Ending.FAILED  # first: whatever goes wrong now, it has ended
         told = vendor_errors.translate(error, self.spec)
-        self.reply.ending = Ending.FAILED
         self.reply.error, self.reply.error_type = str(told), type(told).__name__
         self.reply.wording = told.wording
 
@@ -299,7 +299,7 @@ class _Run:
             reply.tokens_measured = True
         elif reply.messages and reply.text and self.spec.is_language_model:
             # A stopped or broken stream never came to its usage.
-            reply.input_tokens = count_message_tokens(self.spec, reply.messages).tokens
+            reply.input_tokens = count_request_tokens(self.spec, reply.messages).tokens
             reply.output_tokens = count_tokens(self.spec, reply.text).tokens
         reply.cost = cost_of(self.spec, reply.input_tokens, reply.output_tokens)
 

@@ -19,7 +19,7 @@ from llm.catalog import ModelSpec, get_model
 from llm.journal import Contents, Key, Pair, Plan
 from llm.judge import JUDGE_PROMPT
 from llm.prices import price_of
-from llm.tokens import count_message_tokens, count_tokens
+from llm.tokens import count_request_tokens, count_tokens
 from llm.wording import Wording
 
 ASSUMED_OUTPUT_TOKENS = 500
@@ -99,7 +99,7 @@ class Budget:
         if isinstance(item, Key):
             messages = _messages(self.plan, item.prompt)
             output = _output_tokens(self.plan.settings[item.settings])
-            return price.usd(count_message_tokens(spec, messages).tokens, output)
+            return price.usd(count_request_tokens(spec, messages).tokens, output)
         answers = [contents.rows[Key(item.prompt, side.model, side.settings, item.run)].answer
                    for side in (item.left, item.right)]
         question = self.plan.prompts[item.prompt - 1].prompt
@@ -122,7 +122,7 @@ class Budget:
 
 def _model_estimate(plan: Plan, spec: ModelSpec) -> ModelEstimate:
     times = plan.runs * len(plan.settings)
-    inputs = times * sum(count_message_tokens(spec, _messages(plan, prompt.number)).tokens
+    inputs = times * sum(count_request_tokens(spec, _messages(plan, prompt.number)).tokens
                          for prompt in plan.prompts)
     outputs = plan.runs * len(plan.prompts) * sum(map(_output_tokens, plan.settings))
     return _told(spec, False, times * len(plan.prompts), inputs, outputs)
@@ -156,4 +156,4 @@ def _output_tokens(settings: Mapping[str, Any]) -> int:
 
 def _judge_overhead(spec: ModelSpec) -> int:
     empty = {"request": "", "reference": "", "first": "", "second": ""}
-    return count_message_tokens(spec, JUDGE_PROMPT.invoke(empty).to_messages()).tokens
+    return count_request_tokens(spec, JUDGE_PROMPT.invoke(empty).to_messages()).tokens

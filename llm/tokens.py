@@ -101,6 +101,13 @@ def count_template_tokens(spec: ModelSpec, *, has_system: bool) -> TokenCount:
     return TokenCount(share.around if has_system else share.without_system, True)
 
 
+def count_request_tokens(spec: ModelSpec, messages: Sequence[BaseMessage]) -> TokenCount:
+    """The tokens of all that a model reads for these messages."""
+    has_system = any(message.type == "system" for message in messages)
+    return (count_message_tokens(spec, messages)
+            + count_template_tokens(spec, has_system=has_system))
+
+
 @dataclass(frozen=True)
 class _Share:
     """A chat template's own tokens: in each message, and around them all."""

@@ -13,6 +13,7 @@ from llm.memory import STRATEGIES, Options, extend_summary, remember_summary, to
 from llm.prompts import CHAT_SYSTEM
 from llm.providers import bind_settings
 from llm.replies import Ending
+from llm.tokens import count_request_tokens
 from llm.transcript import Transcript
 from tests.transcripts import say
 
@@ -92,4 +93,7 @@ def test_what_is_counted_here_is_what_the_engine_counts(spec, model, system):
     # Where a text meets the template's own, two may be one token, or one two.
     assert sum(count.tokens for count in sent) == pytest.approx(reply.input_tokens, abs=3)
     assert reckoned.input.tokens == pytest.approx(reply.input_tokens, abs=3)
+    # What a reply that is stopped is told by, and an evaluation's budget.
+    afterwards = count_request_tokens(spec, reply.messages)
+    assert afterwards.tokens == pytest.approx(reply.input_tokens, abs=3)
     assert all(count.measured for count in sent)
