@@ -387,6 +387,6 @@ def _goes_on(above: Region, below: Region) -> bool:
 
 def _is_heading(group: list[Region], usual: float) -> bool:
     lines = _all(group)
-    is_strip = any(line.height > line.right - line.left and len(line.text) > 3 for line in lines)
-    return (len(lines) == len(group) <= 2 and not is_strip
+    stand_upright = any(line.height > 1.5 * (line.right - line.left) for line in lines)
+    return (len(lines) == len(group) <= 2 and not stand_upright
             and median(line.height for line in lines) >= HEADING * usual)
