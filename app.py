@@ -40,7 +40,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Start the default model's engine beside the app, and end all engines with it."""
     logs.set_up(paths.logs())
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # before the library is loaded
-    warm_up.start(start_default_engine)
+    # The engine second: with both at once on two cores, page and first word come later.
+    warm_up.start(then=start_default_engine)
     try:
         yield
     finally:

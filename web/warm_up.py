@@ -31,16 +31,16 @@ LATER = 5.0
 """Seconds after the first: the page is there by then."""
 
 
-def start(first: Callable[[], None], later: float = LATER) -> threading.Thread:
-    """Do what comes first, then load what pages need, in the background. Returns the thread."""
-    thread = threading.Thread(target=_load_all, args=(first, later), name="warm-up", daemon=True)
+def start(then: Callable[[], None], later: float = LATER) -> threading.Thread:
+    """Load what pages need, and do what comes then, in the background. Returns the thread."""
+    thread = threading.Thread(target=_load_all, args=(then, later), name="warm-up", daemon=True)
     thread.start()
     return thread
 
 
-def _load_all(first: Callable[[], None], later: float) -> None:
-    first()
+def _load_all(then: Callable[[], None], later: float) -> None:
     _load(MODULES)
+    then()
     time.sleep(later)
     _load(LATER_MODULES)
 
