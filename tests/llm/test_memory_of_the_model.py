@@ -13,7 +13,7 @@ from llm.memory import STRATEGIES, Options, extend_summary, remember_summary, to
 from llm.prompts import CHAT_SYSTEM
 from llm.providers import bind_settings
 from llm.replies import Ending
-from llm.tokens import count_request_tokens
+from llm.tokens import count_request_tokens, tokenizer_of
 from llm.transcript import Transcript
 from tests.transcripts import say
 
@@ -87,6 +87,7 @@ def test_what_is_counted_here_is_what_the_engine_counts(spec, model, system):
     reply = start_reply(build_chat_chain(model), {
         "system": system, "history": view.messages, "message": [question]}, spec).wait(120)
     assert reply.tokens_measured, reply.error
+    assert tokenizer_of(spec, at_once=True)  # which has come with the engine's weights
     counted = context_parts(spec, system, view, [question], max_tokens=60)
     reckoned = tokens_per_turn(spec, system, chat.path(), Options(), ["everything"])[-1]
     sent = [part.count for part in counted if part.part != "reply"]
