@@ -12,7 +12,7 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -23,9 +23,6 @@ from llm.catalog import ModelSpec
 from llm.errors import UnsupportedModelError
 from llm.image_tokens import estimate_image_tokens
 from llm.message_text import plain_tokens, without_surrogates
-
-if TYPE_CHECKING:
-    from llm.chat_templates import ChatTemplate
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,6 @@ MAX_COUNTS = 50_000
 
 _counts: dict[bytes, int] = {}
 _tokenizers: dict[ModelSpec, Tokenizer] = {}
-_shares: dict[ModelSpec, _Share] = {}
 
 
 def count_tokens(spec: ModelSpec, text: str) -> TokenCount:
@@ -122,22 +118,17 @@ class _Share:
 
 
 def _share(spec: ModelSpec) -> _Share:
-    if spec not in _shares and tokenizer_of(spec) is not None:
-        share = _look_for_share(spec, int(time.monotonic() // LOOK_AGAIN_SECONDS))
-        if share is not None:
-            _shares[spec] = share
-    return _shares.get(spec, _Share())
+    # Once for all, unlike the tokenizer: where that is, the weights are, and what they hold.
+    return _Share() if tokenizer_of(spec) is None else _measured_share(spec)
 
 
 @functools.lru_cache(maxsize=32)
-def _look_for_share(spec: ModelSpec, period: int) -> _Share | None:
+def _measured_share(spec: ModelSpec) -> _Share:
     from llm.chat_templates import find_template  # which counts with this module
 
-    template = find_template(spec)
-    return None if template is None else _measured_share(spec, template)
+    if (template := find_template(spec)) is None:
+        return _Share()
 
-
-def _measured_share(spec: ModelSpec, template: ChatTemplate) -> _Share:
     def own(*roles: str) -> int:
         filled = template.fill([{"role": role, "content": "word"} for role in roles], when=0)
         return sum(len(tokenizer_of(spec).encode(text, add_special_tokens=False).ids)

@@ -70,12 +70,11 @@ def first_fault(error: ValidationError) -> tuple[str, Wording | str]:
     The reason is worded, and in pydantic's English only where it is none of `_REASONS`.
     """
     first = error.errors(include_url=False, include_input=False)[0]
-    # Between the fields stand pydantic's own names of types, such as constrained-str. Last of
-    # all stands the field, which a file may call as it likes.
-    *around, field = first["loc"] or ("",)
-    is_own = first["type"] == "extra_forbidden"
-    place = ".".join(str(part) for part in (*around, field) if isinstance(part, int)
-                     or part.isidentifier() or (is_own and part is field))[:100]
+    # Between the fields stand pydantic's own names of types, such as constrained-str. A field
+    # that there is not stands last, and a file may call it as it likes.
+    unknown = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()
+    place = ".".join(str(part) for part in first["loc"]
+                     if isinstance(part, int) or part.isidentifier() or part in unknown)[:100]
     details = first.get("ctx", {})
     if isinstance(ours := details.get("error"), WrongValueError):
         return place, ours.wording
