@@ -12,7 +12,7 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -23,6 +23,9 @@ from llm.catalog import ModelSpec
 from llm.errors import UnsupportedModelError
 from llm.image_tokens import estimate_image_tokens
 from llm.message_text import plain_tokens, without_surrogates
+
+if TYPE_CHECKING:
+    from llm.chat_templates import ChatTemplate
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ LOOK_AGAIN_SECONDS = 10
 MAX_COUNTS = 50_000
 
 _counts: dict[bytes, int] = {}
-_tokenizers: dict[ModelSpec, Tokenizer] = {}
+_readings: dict[ModelSpec, _Reading] = {}
 
 
 def count_tokens(spec: ModelSpec, text: str) -> TokenCount:
@@ -118,32 +121,8 @@ class _Share:
 
 
 def _share(spec: ModelSpec) -> _Share:
-    # Once for all, unlike the tokenizer: where that is, the weights are, and what they hold.
-    return _Share() if tokenizer_of(spec) is None else _measured_share(spec)
-
-
-@functools.lru_cache(maxsize=32)
-def _measured_share(spec: ModelSpec) -> _Share:
-    from llm.chat_templates import find_template  # which counts with this module
-
-    if (template := find_template(spec)) is None:
-        return _Share()
-
-    def own(*roles: str) -> int:
-        filled = template.fill([{"role": role, "content": "word"} for role in roles], when=0)
-        return sum(len(tokenizer_of(spec).encode(text, add_special_tokens=False).ids)
-                   for text in filled.split("word"))
-
-    try:
-        one, three = own("user"), own("user", "assistant", "user")
-    except UnsupportedModelError:  # it takes no such chat
-        return _Share()
-    message = (three - one) // 2
-    try:
-        around = own("system", "user") - 2 * message
-    except UnsupportedModelError:
-        around = one - message
-    return _Share(message, max(around, 0), max(one - message, 0))
+    reading = _reading(spec)
+    return _Share() if reading is None else reading.share
 
 
 def _count_picture(spec: ModelSpec, block: dict[str, Any]) -> int:
@@ -160,19 +139,56 @@ def tokenizer_of(spec: ModelSpec, *, at_once: bool = False) -> Tokenizer | None:
 
     `at_once`: one that has only just come is found too, and the look takes its time.
     """
-    if spec not in _tokenizers:
-        tokenizer = _look_for_tokenizer.__wrapped__(spec, 0) if at_once else \
-            _look_for_tokenizer(spec, int(time.monotonic() // LOOK_AGAIN_SECONDS))
-        if tokenizer is None:
+    reading = _reading(spec, at_once=at_once)
+    return None if reading is None else reading.tokenizer
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a model reads: found together, for weights may be gone at another look."""
+
+    tokenizer: Tokenizer
+    share: _Share
+
+
+def _reading(spec: ModelSpec, *, at_once: bool = False) -> _Reading | None:
+    if spec not in _readings:
+        reading = _look_for_reading.__wrapped__(spec, 0) if at_once else \
+            _look_for_reading(spec, int(time.monotonic() // LOOK_AGAIN_SECONDS))
+        if reading is None:
             return None
-        _tokenizers[spec] = tokenizer
-    return _tokenizers[spec]
+        _readings[spec] = reading
+    return _readings[spec]
 
 
 @functools.lru_cache(maxsize=32)
-def _look_for_tokenizer(spec: ModelSpec, period: int) -> Tokenizer | None:
+def _look_for_reading(spec: ModelSpec, period: int) -> _Reading | None:
     # Looking means reading the header of the model's weights: too slow for each message.
+    from llm.chat_templates import find_template  # which counts with this module
     from llm.weights import tokenizer_file
 
-    file = tokenizer_file(spec)
-    return None if file is None else Tokenizer.from_file(str(file))
+    if (file := tokenizer_file(spec)) is None:
+        return None
+    tokenizer = Tokenizer.from_file(str(file))
+    return _Reading(tokenizer, _measure_share(tokenizer, find_template(spec)))
+
+
+def _measure_share(tokenizer: Tokenizer, template: ChatTemplate | None) -> _Share:
+    if template is None:
+        return _Share()
+
+    def own(*roles: str) -> int:
+        filled = template.fill([{"role": role, "content": "word"} for role in roles], when=0)
+        return sum(len(tokenizer.encode(text, add_special_tokens=False).ids)
+                   for text in filled.split("word"))
+
+    try:
+        one, three = own("user"), own("user", "assistant", "user")
+    except UnsupportedModelError:  # it takes no such chat
+        return _Share()
+    message = (three - one) // 2
+    try:
+        around = own("system", "user") - 2 * message
+    except UnsupportedModelError:
+        around = one - message
+    return _Share(message, max(around, 0), max(one - message, 0))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -51,24 +52,27 @@ def provider() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def secured(provider: str, tmp_path_factory: pytest.TempPathFactory):
-    """Starts an app, by its script, that asks the provider who somebody is."""
+def secured(provider: str,
+            tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, Any]]:
+    """Further options of `start_app`, for an app that asks the provider who somebody is."""
     folder = tmp_path_factory.mktemp("sign-in")
 
-    def start(script: Path, **env: str):
+    def options() -> dict[str, Any]:
         port = free_port()
         secrets = folder / f"secrets-{port}.toml"
         secrets.write_text(SECRETS.format(app=f"http://127.0.0.1:{port}", provider=provider))
-        return start_app(folder / f"home-{port}", script=script, port=port, env=env,
-                         args=["--browser.gatherUsageStats=false", f"--secrets.files={secrets}"])
+        return {"port": port,
+                "args": ["--browser.gatherUsageStats=false", f"--secrets.files={secrets}"]}
 
-    return start
+    return options
 
 
 @pytest.fixture(scope="module")
-def owner_app(secured) -> Iterator[RunningApp]:
-    with secured(Path(__file__).with_name("one_page_app.py"), PYTHONPATH=str(ROOT),
-                 PAGE="owner_page.py") as running:
+def owner_app(secured, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    with start_app(tmp_path_factory.mktemp("owner") / "home",
+                   script=Path(__file__).with_name("one_page_app.py"),
+                   env={"PYTHONPATH": str(ROOT), "PAGE": "owner_page.py"},
+                   **secured()) as running:
         yield running
 
 
@@ -118,18 +122,18 @@ def test_a_made_up_sign_in_cookie_lets_nobody_in(page: Page, owner_app: RunningA
     expect(page.get_by_text("owner ")).to_have_count(0)
 
 
-def test_the_app_shows_nothing_before_and_nothing_after(page: Page, secured) -> None:
-    with secured(ROOT / "app.py") as app:
-        chat = page.get_by_test_id("stSidebarNav").get_by_role("link", name="A chat without")
-        page.goto(app.url)
-        chat.click()
-        page.wait_for_url("**/chat")
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
-        expect(page.get_by_test_id("stChatInput")).to_have_count(0)
-        sign_in(page, app, "ada@example.org")
-        chat.click()
-        expect(page.get_by_test_id("stChatInput")).to_be_visible()
-        page.get_by_role("button", name="Sign out").click()
-        page.wait_for_url("**/end_session**")
-        page.goto(app.url)
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+def test_the_app_shows_nothing_before_and_nothing_after(page: Page, secured, own_app) -> None:
+    app = own_app(**secured())
+    chat = page.get_by_test_id("stSidebarNav").get_by_role("link", name="A chat without")
+    page.goto(app.url)
+    chat.click()
+    page.wait_for_url("**/chat")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_test_id("stChatInput")).to_have_count(0)
+    sign_in(page, app, "ada@example.org")
+    chat.click()
+    expect(page.get_by_test_id("stChatInput")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/end_session**")
+    page.goto(app.url)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()

@@ -6,9 +6,16 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from llm import tokens, weights
+from llm import chat_templates, tokens, weights
 from llm.catalog import ModelSpec
-from llm.tokens import MESSAGE_OVERHEAD, TokenCount, count_message_tokens, count_tokens
+from llm.chat_templates import ChatTemplate
+from llm.tokens import (
+    MESSAGE_OVERHEAD,
+    TokenCount,
+    count_message_tokens,
+    count_request_tokens,
+    count_tokens,
+)
 from tests.transcripts import PICTURES
 
 
@@ -16,12 +23,12 @@ from tests.transcripts import PICTURES
 def looked(monkeypatch):
     """The specs whose tokenizer was looked for, in a process that has just started."""
     looked = []
-    monkeypatch.setattr(tokens, "_tokenizers", {})
+    monkeypatch.setattr(tokens, "_readings", {})
     monkeypatch.setattr(tokens, "_counts", {})
     monkeypatch.setattr(weights, "tokenizer_file", lambda spec: looked.append(spec))
-    tokens._look_for_tokenizer.cache_clear()
+    tokens._look_for_reading.cache_clear()
     yield looked
-    tokens._look_for_tokenizer.cache_clear()
+    tokens._look_for_reading.cache_clear()
 
 
 @pytest.fixture
@@ -85,6 +92,17 @@ def test_a_tokenizer_that_comes_with_the_weights_is_used_from_then_on(
     request.getfixturevalue("by_words")
     monkeypatch.setattr(tokens, "LOOK_AGAIN_SECONDS", 1e-9)
     assert count_tokens(spec(), "one two three") == TokenCount(3, measured=True)
+
+
+def test_what_the_template_adds_is_still_known_when_the_weights_are_gone(
+        by_words, monkeypatch):
+    template = ChatTemplate(
+        "{% for m in messages %}turn {{ m.content }} end {% endfor %}reply begins now", {})
+    monkeypatch.setattr(chat_templates, "find_template", lambda spec: template)
+    said = [HumanMessage("one two three")]
+    assert count_tokens(spec(), "one two three").tokens == 3  # before a template is asked for
+    monkeypatch.setattr(chat_templates, "find_template", lambda spec: None)
+    assert count_request_tokens(spec(), said) == TokenCount(3 + 2 + 3, measured=True)
 
 
 def test_counts_of_one_model_are_not_taken_for_anothers(by_words, monkeypatch):
