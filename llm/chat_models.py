@@ -12,8 +12,8 @@ This module does not know keys, catalog entries or engines: `llm.providers` does
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import httpx2
@@ -80,6 +80,8 @@ class Address:
     api_key: str | None = None
     special_tokens: frozenset[str] = frozenset()
     """The model's own, where they are known. See `plain_tokens`."""
+    beside_seed: Mapping[str, Any] = field(default_factory=dict)
+    """What a request with a seed says besides."""
     sees: bool = True
     """False: pictures are refused here, because the server would drop them without a word."""
 
@@ -197,6 +199,8 @@ def _request(http: httpx2.Client | httpx2.AsyncClient, address: Address, message
             "This model takes no pictures. Take the picture out, or choose a model that sees."
         )
     extra = params.pop("extra_body", None) or {}
+    if params.get("seed") is not None:
+        extra = {**address.beside_seed, **extra}
     messages = map_texts(messages, lambda text: plain_tokens(
         without_surrogates(text), address.special_tokens))
     body = {"model": address.model, "messages": messages, "stream": stream, **params, **extra}

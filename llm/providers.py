@@ -27,7 +27,7 @@ from llm import connections
 from llm.catalog import ModelSpec
 from llm.chat_models import Address, OpenChat
 from llm.keys import SERVICES, base_url, find_key, key_variable, needs_key, where_text_goes
-from llm.local_engines import Endpoint, engine_to_ask
+from llm.local_engines import LOCAL_ENGINES, Endpoint, engine_to_ask
 from llm.weights import tokenizer_file
 
 __all__ = [
@@ -123,7 +123,8 @@ class _EnginePlace:
 
     def _address(self, endpoint: Endpoint) -> Address:
         return Address(endpoint.base_url, endpoint.model_name, endpoint.api_key,
-                       _special_tokens(self.spec), sees=self.spec.vision)
+                       _special_tokens(self.spec), LOCAL_ENGINES[self.spec.engine].beside_seed,
+                       sees=self.spec.vision)
 
 
 def _reader(spec: ModelSpec, api_key: str | None) -> BaseChatModel:
