@@ -62,7 +62,7 @@ def _llama_order(spec: ModelSpec, found: Weights) -> dict[str, Any]:
 
 def _transformers_order(spec: ModelSpec, found: Weights) -> dict[str, Any]:
     return {"model": str(found.path), "context": spec.context_window,
-            "memory": found.bytes + 1_300_000_000}  # PyTorch itself, and its CACHE_BYTES.
+            "memory": found.bytes + 1_300_000_000}  # PyTorch itself, and its cache.
 
 
 _HUGE_PAGES = {"GLIBC_TUNABLES": ":".join(
