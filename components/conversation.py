@@ -9,6 +9,7 @@ kept (`components.kept`). Knows no model and no prompt.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -38,6 +39,9 @@ so: a longer paste it would drop without a word."""
 
 SAVING_SECONDS = 10
 """How long the page waits to hear whether a reply that has ended could be kept."""
+
+SECOND_CLICK_SECONDS = 3
+"""How long after a question the same one, by a button, is taken for a second click."""
 
 OnEnd = Callable[[Reply], Awaitable[None] | None]
 Answer = Callable[[Turn, OnEnd], Reply]
@@ -149,6 +153,18 @@ def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> Non
     check_length(message)
     _stop_running(chat)
     kept.keep(chat, chat.append("human", message, pictures=chat.unsent(pictures)))
+
+
+def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
+    """`ask`, but for a second click on a page that was slow to show the first.
+
+    Raises `RequestTooLargeError`.
+    """
+    question, reply = chat.last_question, chat.last and chat.last.reply
+    if question is None or question.content != message or not (
+            reply and reply.is_running
+            or time.time() - question.created_at < SECOND_CLICK_SECONDS):
+        ask(chat, message, pictures)
 
 
 def _offer_answer(question: Turn) -> None:
@@ -296,7 +312,7 @@ def _offer_starters(chat: Transcript, starters: Sequence[str]) -> None:
     st.caption(_("Try one of these, or write your own below."))
     with st.container(horizontal=True):
         for starter in starters:
-            st.button(starter, key=f"starter-{starter}", on_click=ask,
+            st.button(starter, key=f"starter-{starter}", on_click=ask_by_button,
                       args=(chat, starter))
 
 
@@ -324,11 +340,14 @@ def _stop(reply: Reply) -> None:
 
 def _ask_again(chat: Transcript, turn: Turn) -> None:
     """Leave the question as the last turn shown: the page answers it anew, as a sibling."""
-    _stop_running(chat)
-    chat.shown.pop(turn.parent_id)
+    if turn in chat.path():  # and not left by a first click already
+        _stop_running(chat)
+        chat.shown.pop(turn.parent_id)
 
 
 def _edit(chat: Transcript, turn: Turn) -> None:
+    if turn not in chat.path():  # left by a first click already
+        return
     draft = st.session_state[f"draft-{turn.id}"]
     with refusing_in(chat):
         check_length(draft)

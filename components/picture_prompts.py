@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from components.conversation import ask, refusing_in
+from components.conversation import ask_by_button, refusing_in
 from components.language import _, current_language
 from llm.images import Picture
 from llm.picture_reader import ANSWERS, MODE_OF_TASK, Mode
@@ -88,7 +88,7 @@ def _ask_for(chat: Transcript, name: str, pictures: Sequence[Picture]) -> None:
     words = st.session_state.get(_box(name), "").strip() or _words_at_first(name)
     st.session_state.setdefault(_ASKED, {})[words] = MODE_OF_TASK[IMAGE_TASKS[name]]
     with refusing_in(chat):
-        ask(chat, words, pictures)
+        ask_by_button(chat, words, pictures)
 
 
 def _ask_as_at_first() -> None:

@@ -106,7 +106,7 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
     if not growing:
         if race.is_over:
             # A key for each question: the same words are said once for each key.
-            announce(_("All have answered."), key=f"answered-{race.panes[0].question.id}")
+            announce(_("All have answered."), key=f"answered-{race.panes[0].chat.last_question.id}")
             if not race.hidden:
                 stay_at('[class*="st-key-panes-"]',
                         moment=" ".join(pane.chat.last.id for pane in race.panes
@@ -228,7 +228,8 @@ def _show_end(race: Race, pane: Pane, turn: Turn, *, is_last: bool) -> None:
         pick_version(pane.chat, turn, show=lambda version: _show_version(race, pane, version))
         if is_last:
             st.button(_("Try {letter} again").format(letter=pane.letter), key=f"again-{turn.id}",
-                      icon=":material/refresh:", type="tertiary", on_click=pane.ask_again)
+                      icon=":material/refresh:", type="tertiary", on_click=pane.ask_again,
+                      args=(turn,))
             _offer_going_on(race, pane)
         if reply.text:
             copy_button(reply.text, key=f"copy-{turn.id}")

@@ -105,7 +105,7 @@ def _run_all(race: Race, answer: Answer) -> None:
             runs = race.runs[pane.letter]
             if len(runs) < race.runs_wanted and not (runs and runs[-1].is_running):
                 try:
-                    runs.append(answer(pane, pane.question))
+                    runs.append(answer(pane, pane.chat.last_question))
                 except ParleyError as error:
                     runs.append(Reply.failed(pane.spec.id, error))
         done = sum(not run.is_running for runs in race.runs.values() for run in runs)

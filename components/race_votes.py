@@ -61,6 +61,8 @@ def ask_for_vote(race: Race) -> None:
 
 
 def _cast(race: Race, choice: Choice) -> None:
+    if race.verdict is not None:  # by a first click
+        return
     # Cut here: the box itself would drop a longer one that is pasted, without a word.
     vote = race.vote(choice, tag=(st.session_state.get(_TAG) or "")[:MAX_TAG])
     if vote is None:

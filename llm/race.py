@@ -67,15 +67,9 @@ class Pane:
         last = self.chat.last
         return last.reply if last is not None else None
 
-    @property
-    def question(self) -> Turn | None:
-        """The last question, answered or not."""
-        humans = [turn for turn in self.chat if turn.role == "human"]
-        return humans[-1] if humans else None
-
     def take(self, reply: Reply) -> Turn:
         """Hang the answer under the last question. Needs one."""
-        question = self.question
+        question = self.chat.last_question
         assert question is not None
         return self.hang(Turn("ai", parent_id=question.id, reply=reply))
 
@@ -83,13 +77,14 @@ class Pane:
         """Put a turn where its parent says, and show it, unless it is there already."""
         return self.chat.turns.get(turn.id) or self.chat.add(turn)
 
-    def ask_again(self) -> None:
-        """Stop the last answer and wait for another. The old one stays, as a version."""
-        question = self.question
-        if question is not None:
-            if self.reply is not None:
-                self.reply.stop()
-            self.chat.shown.pop(question.id, None)
+    def ask_again(self, answer: Turn) -> None:
+        """Stop the last answer and wait for another. The old one stays, as a version.
+
+        An answer that is not the one shown has been left already.
+        """
+        if answer in self.chat.path()[-1:] and answer.reply is not None:
+            answer.reply.stop()
+            del self.chat.shown[answer.parent_id]
 
 
 @dataclass
@@ -150,7 +145,8 @@ class Race:
     @property
     def comparable(self) -> list[Pane]:
         """The panes that answered the latest question. Those it did not go to are left out."""
-        asked = {pane.letter: pane.question.created_at for pane in self.panes if pane.question}
+        asked = {pane.letter: question.created_at for pane in self.panes
+                 if (question := pane.chat.last_question)}
         return [pane for pane in self.panes if pane.reply is not None
                 and asked[pane.letter] == max(asked.values())]
 
@@ -199,7 +195,7 @@ class Race:
 
     def void_reason(self) -> Wording | None:
         """Why this race cannot be voted on; None if it can. See `llm.votes.void_reason`."""
-        question = self.panes[0].question
+        question = self.panes[0].chat.last_question
         return void_reason([(pane.spec, pane.reply or Reply(pane.spec.id)) for pane in self.panes],
                            question.content if question else "")
 

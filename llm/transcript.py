@@ -113,6 +113,11 @@ class Transcript:
         path = self.path()
         return path[-1] if path else None
 
+    @property
+    def last_question(self) -> Turn | None:
+        """The last message of the person on the shown path, answered or not."""
+        return next((turn for turn in reversed(self.path()) if turn.role == "human"), None)
+
     def unsent(self, pictures: Sequence[Picture]) -> list[Picture]:
         """Those of the pictures that the conversation does not hold yet, each once."""
         held = {picture.sha256 for turn in self for picture in turn.pictures}

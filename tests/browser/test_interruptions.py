@@ -155,6 +155,26 @@ def test_a_starter_clicked_twice_is_asked_once(chat: Page, server: GatedServer) 
     goes_on(chat, server, "What is my name?", "Begun with What is my name?, ended.")
 
 
+def click_twice_on_a_slow_page(page: Page, name: str) -> None:
+    """The second click comes when the first is under way, and not to be seen yet."""
+    expect(page.get_by_role("button", name=name)).to_have_count(1)
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 20})
+    page.get_by_role("button", name=name).evaluate(
+        "button => { button.click(); setTimeout(() => button.click(), 60) }")
+    page.wait_for_timeout(1_500)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+
+
+def test_what_is_clicked_twice_on_a_slow_page_is_asked_once(
+        chat: Page, server: GatedServer) -> None:
+    click_twice_on_a_slow_page(chat, "What is my name?")
+    holds(chat, "What is my name?", "Begun with What is my name?, ended.")
+    click_twice_on_a_slow_page(chat, "Try again")
+    holds(chat, "What is my name?", "Begun with What is my name?, ended.")
+    expect(messages(chat).last).to_contain_text("2 of 2")
+
+
 def test_enter_during_a_reply_stops_it_and_asks_the_next(chat: Page, server: GatedServer) -> None:
     begin_waiting(chat, server, "Wait for me")
     say(chat, "Never mind")

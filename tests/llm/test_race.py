@@ -36,7 +36,8 @@ def asked(*replies: Reply, question: str = "Why?", **options) -> Race:
 def test_every_pane_gets_the_message_and_waits_until_it_is_answered():
     begun = race(SMALL, LARGE, CLOSED)
     begun.ask("Why is the sky blue?")
-    assert [pane.question.content for pane in begun.waiting] == ["Why is the sky blue?"] * 3
+    assert [pane.chat.last_question.content for pane in begun.waiting] == [
+        "Why is the sky blue?"] * 3
     begun.panes[1].take(answered())
     assert [pane.letter for pane in begun.waiting] == ["A", "C"]
     assert not begun.is_over
@@ -80,11 +81,14 @@ def test_only_answers_to_one_and_the_same_question_are_comparable():
 
 def test_asking_again_leaves_the_other_pane_and_keeps_the_old_answer():
     begun = asked(answered("first"), answered("other"))
-    begun.panes[0].ask_again()
+    first = begun.panes[0].chat.last
+    begun.panes[0].ask_again(first)
     assert [pane.letter for pane in begun.waiting] == ["A"]
     turn = begun.panes[0].take(answered("second"))
     assert [version.text for version in begun.panes[0].chat.siblings(turn)] == ["first", "second"]
     assert begun.panes[1].reply.text == "other"
+    begun.panes[0].ask_again(first)  # a second click on the same button
+    assert not begun.waiting
 
 
 def test_a_contenders_own_temperature_replaces_the_shared_one_for_it_alone():
@@ -165,7 +169,7 @@ def read_again(written: Race) -> Race:
 
 def test_a_race_comes_back_from_json_with_every_version_of_every_pane():
     written = asked(answered(), answered("Well."))
-    written.panes[0].ask_again()
+    written.panes[0].ask_again(written.panes[0].chat.last)
     written.panes[0].take(answered("For this reason."))
     written.only = "A"
     again = read_again(written)
@@ -181,7 +185,7 @@ def test_a_race_of_an_earlier_version_is_compared_too_though_each_question_had_i
     written = race(SMALL, LARGE, CLOSED)
     written.ask("Why?")
     for number, pane in enumerate(written.panes):
-        pane.question.created_at += number * 1e-5
+        pane.chat.last_question.created_at += number * 1e-5
         pane.take(answered())
     assert len(written.comparable) == 1
     assert len(read_again(written).comparable) == 3
