@@ -16,6 +16,7 @@ from components.figures import human_bytes
 from components.findings import show_findings
 from components.language import _, say
 from components.limits import check_room, count_pictures
+from components.text import as_label
 from llm.catalog import ModelSpec
 from llm.errors import PictureError
 from llm.findings import ALT_LIMIT
@@ -54,7 +55,7 @@ def take_pictures() -> list[Picture]:
     try:
         return accept(_files())
     except PictureError as error:
-        st.error(say(error), icon=":material/broken_image:")
+        st.error(as_label(say(error)), icon=":material/broken_image:")
         return []
 
 
@@ -100,9 +101,10 @@ def preview(pictures: Sequence[Picture], spec: ModelSpec) -> None:
     with st.container(horizontal=True):
         for number, picture in enumerate(pictures, start=1):
             with st.container(width=240):
-                st.image(picture.data, width=220, alt=name_of(picture),
-                         caption=_("Picture {number}: {tokens}").format(
-                             number=number, tokens=_cost(picture, spec)))
+                # A screenshot of a whole page must not push the buttons out of sight.
+                draw_picture(picture, width=min(220, 440 * picture.width // picture.height) or 1)
+                st.caption(_("Picture {number}: {tokens}").format(
+                    number=number, tokens=_cost(picture, spec)))
 
 
 def _cost(picture: Picture, spec: ModelSpec) -> str:
@@ -118,7 +120,7 @@ def show_picture(picture: Picture, *, key: str) -> None:
 
     `key` tells the pictures on a page apart.
     """
-    st.image(picture.data, alt=name_of(picture))
+    draw_picture(picture)
     st.caption(_("Sent as {width} × {height}, {size}; it came as {before_width} × {before_height}, "
                  "{before_size}.").format(
         width=picture.width, height=picture.height, size=human_bytes(len(picture.data)),
@@ -129,7 +131,15 @@ def show_picture(picture: Picture, *, key: str) -> None:
     show_findings(picture, key=key)
 
 
-def name_of(picture: Picture) -> str:
+def draw_picture(picture: Picture, *, width: int | None = None) -> None:
+    """Draw a picture: its very bytes, or smaller ones if it is wider than `width`."""
+    width = width or picture.width
+    # Streamlit makes the smaller ones, and fails where no row of pixels would be left.
+    has_rows = picture.height * width >= picture.width
+    st.image(picture.data if has_rows else picture.data_url, width=width, alt=_name_of(picture))
+
+
+def _name_of(picture: Picture) -> str:
     """What a screen reader says of it: what is on it, the answers tell."""
     return _("Picture of {width} × {height} pixels").format(
         width=picture.width, height=picture.height)
@@ -148,7 +158,7 @@ def read_instead(spec: ModelSpec, choices: Sequence[ModelSpec]) -> bool:
     """
     if spec.vision:
         return False
-    st.warning(say(blindness(spec, choices)), icon=":material/visibility_off:")
+    st.warning(as_label(say(blindness(spec, choices))), icon=":material/visibility_off:")
     return st.toggle(
         _("Let the picture reader look, and {name} answer from what it found").format(
             name=spec.label), value=True, key="read-instead", persist_state="session",

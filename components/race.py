@@ -17,7 +17,7 @@ from components.engines import wait_for_engine
 from components.growing import draw_as_they_grow
 from components.language import _, say
 from components.model_card import where_text_goes
-from components.pictures import accept, blindness, name_of
+from components.pictures import accept, blindness, draw_picture
 from components.race_numbers import plain
 from components.reply import show_outcome
 from components.text import show_text
@@ -176,7 +176,7 @@ def _show_pane(race: Race, pane: Pane) -> tuple[Pane, DeltaGenerator, DeltaGener
         if turn.role == "human":
             with st.chat_message("user", avatar=":material/person:"):
                 for picture in turn.pictures:
-                    st.image(picture.data, alt=name_of(picture))
+                    draw_picture(picture)
                 show_text(turn.content, by_person=True)
         elif turn.reply.is_running:
             with st.chat_message("assistant", avatar=":material/smart_toy:"):
@@ -200,7 +200,8 @@ def _show_head(race: Race, pane: Pane) -> None:
         st.markdown(f"**{pane.letter}**" if race.hidden
                     else f"**{pane.letter} · {pane.contender.label}**")
         if st.session_state.get(EXPANDED) == pane.letter:
-            st.button(_("Side by side"), key=f"expand-{pane.letter}", type="tertiary",
+            # Of another key: a second click on the other button is none on this one.
+            st.button(_("Side by side"), key=f"narrow-{pane.letter}", type="tertiary",
                       icon=":material/close_fullscreen:",
                       on_click=st.session_state.__setitem__, args=(EXPANDED, None))
         else:

@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.controls import choose, wait_until_at_rest
 from tests.browser.test_accessibility import serious_violations, tab_to
 from tests.browser.test_first_reply import last_message, open_stage, say, whole_reply
 from tests.checkpoints import write_vision_checkpoint
-from tests.pictures import TABLE, shapes, table_page, text_page
+from tests.pictures import TABLE, encoded, shapes, table_page, text_page
 
 pytestmark = pytest.mark.model
 
@@ -92,6 +93,24 @@ def test_the_alt_text_is_ready_to_copy_as_html(page: Page, app_url: str):
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith('<img src="" alt="') and "&quot;all&quot;" in copied
     assert "&amp; night" in copied
+
+
+def test_pictures_of_any_shape_fit_the_page_and_are_shown_as_they_are_sent(
+        page: Page, app_url: str):
+    sizes = {"strip": (16_000, 10), "scroll": (40, 2_000), "dot": (1, 1), "wide": (2_000, 500)}
+    open_stage(page, app_url, "A picture")
+    page.locator("[aria-label^='Pictures:'] input").set_input_files([
+        {"name": f"{name}.png", "mimeType": "image/png",
+         "buffer": encoded(Image.new("RGB", size, "teal"))} for name, size in sizes.items()])
+    expect(page.get_by_text("Picture 4: no tokens")).to_be_visible()
+    shown = page.get_by_role("img", name=re.compile("^Picture of"))
+    assert shown.evaluate_all("all => all.every(one => one.height <= 440)")
+    page.get_by_role("button", name="Alt text", exact=True).click()
+    expect(last_message(page).get_by_text("Picture 4:")).to_be_visible()
+    # Not a smaller copy of it, as Streamlit makes of what is wider than the page.
+    expect(shown).to_have_count(4)
+    assert shown.evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])") == [
+        [2_048, 1], [40, 2_000], [1, 1], [2_000, 500]]
 
 
 def test_a_file_too_large_is_refused_in_our_own_words(page: Page, app_url: str, tmp_path: Path):
