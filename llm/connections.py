@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import re
 import ssl
 import time
@@ -28,32 +27,16 @@ import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
 from llm import wire
 from llm.errors import BrokenReplyError, ParleyError, ServiceUnreachableError
-from llm.failed_request import is_about_quota, retry_after
 from llm.keys import is_loopback
 from llm.public_addresses import addresses_of, async_addresses_of
+from llm.retries import Patience, pause_after_error, pause_after_status, without_usage
 from llm.wording import Wording
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait, and how often to try, in seconds and times."""
-
-    connect: float = 5
-    silence: float = 60
-    """Before the first byte and between two: any byte is a sign of life."""
-    retries: int = 2
-    pause: float = 0.5
-    """Before the first retry; twice as long before the second."""
-    longest_pause: float = 10
-    """A server that asks for a longer wait is not tried again: the person is told."""
-
 
 PATIENCE = Patience()
 MAX_LINE_BYTES = 4_000_000
@@ -117,7 +100,7 @@ class _Transport(httpx2.BaseTransport):
                 response = self._inner.handle_request(sent)
             except BaseException as error:
                 watch.end(error)
-                pause = _pause_after_error(error, attempt, self._patience)
+                pause = pause_after_error(error, attempt, self._patience)
                 if pause is None:
                     raise
             else:
@@ -134,10 +117,10 @@ class _Transport(httpx2.BaseTransport):
                 finally:
                     body.close()
                 _refuse_redirect(request, response)
-                if (uncounted := _without_usage(request, response, bytes(content))) is not None:
+                if (uncounted := without_usage(request, response, bytes(content))) is not None:
                     request = uncounted
                     continue
-                pause = _pause_after_status(response, bytes(content), attempt, self._patience)
+                pause = pause_after_status(response, bytes(content), attempt, self._patience)
                 if pause is None:
                     return _with_content(response, bytes(content))
             time.sleep(pause)
@@ -171,7 +154,7 @@ class _AsyncTransport(httpx2.AsyncBaseTransport):
                 response = await self._inner.handle_async_request(sent)
             except BaseException as error:
                 watch.end(error)
-                pause = _pause_after_error(error, attempt, self._patience)
+                pause = pause_after_error(error, attempt, self._patience)
                 if pause is None:
                     raise
             else:
@@ -188,10 +171,10 @@ class _AsyncTransport(httpx2.AsyncBaseTransport):
                 finally:
                     await body.aclose()
                 _refuse_redirect(request, response)
-                if (uncounted := _without_usage(request, response, bytes(content))) is not None:
+                if (uncounted := without_usage(request, response, bytes(content))) is not None:
                     request = uncounted
                     continue
-                pause = _pause_after_status(response, bytes(content), attempt, self._patience)
+                pause = pause_after_status(response, bytes(content), attempt, self._patience)
                 if pause is None:
                     return _with_content(response, bytes(content))
             await asyncio.sleep(pause)
@@ -368,55 +351,6 @@ def _refuse_redirect(request: httpx2.Request, response: httpx2.Response) -> None
         "instead; nothing was sent there. Check the base URL.",
         host=request.url.host, target=place,
     )
-
-
-def _pause_after_error(error: BaseException, attempt: int, patience: Patience) -> float | None:
-    # Silence has been waited for long enough, and a wrong certificate stays wrong.
-    if not isinstance(error, httpx2.TransportError) or isinstance(
-            error, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.UnsupportedProtocol
-            | httpx2.ProxyError):
-        return None
-    if isinstance(error, httpx2.ConnectError) and _is_about_tls(error):
-        return None
-    return patience.pause * 2**attempt if attempt < patience.retries else None
-
-
-def _pause_after_status(response: httpx2.Response, content: bytes, attempt: int,
-                        patience: Patience) -> float | None:
-    status = response.status_code
-    if attempt >= patience.retries or not (status in (408, 429) or status >= 500):
-        return None
-    text = content.decode("utf-8", "replace")
-    if status == 429 and is_about_quota(text):
-        return None
-    asked = retry_after(response.headers, text)
-    if asked is None:
-        return patience.pause * 2**attempt
-    return asked if asked <= patience.longest_pause else None
-
-
-def _without_usage(request: httpx2.Request, response: httpx2.Response, content: bytes
-                   ) -> httpx2.Request | None:
-    """The request without its wish for a count of tokens, if the server refused it for that.
-
-    Older servers know no `stream_options`. Their replies are counted here, as estimates.
-    """
-    if response.status_code not in (400, 422) or b"stream_options" not in content:
-        return None
-    body = json.loads(request.read())
-    if body.pop("stream_options", None) is None:
-        return None
-    headers = {name: value for name, value in request.headers.items() if name != "content-length"}
-    return httpx2.Request(request.method, request.url, headers=headers, json=body,
-                          extensions=request.extensions)
-
-
-def _is_about_tls(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _with_stream(response: httpx2.Response, body: _Body | _AsyncBody) -> httpx2.Response:

@@ -11,6 +11,7 @@ This module does not know what is logged.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -18,6 +19,8 @@ import threading
 import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+from llm.masking import writings
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,7 @@ _KEY = re.compile(
     r"|\bAIza[A-Za-z0-9_-]{20,}"
     r"|(?<=Bearer )\S+"
     r"|(?<=[?&]key=)[^&\s]+", re.IGNORECASE)
+_writings = functools.lru_cache(maxsize=64)(writings)  # asked for with every record
 _KEY_VARIABLE = re.compile(r"(_API_KEY|_TOKEN|_SECRET|PASSWORD)$|^PARLEY_KEY_")
 
 
@@ -73,7 +77,8 @@ def without_keys(text: str) -> str:
     """`text` with whatever looks like a key, or is one of the environment's, blotted out."""
     for name, value in os.environ.items():
         if len(value) >= 8 and _KEY_VARIABLE.search(name):
-            text = text.replace(value, "[key]")
+            for written in _writings(value):
+                text = text.replace(written, "[key]")
     return _KEY.sub("[key]", text)
 
 

@@ -33,6 +33,9 @@ def check() -> None:
             check_web_address(named)
         except WrongValueError as error:
             sys.exit(f"OPENAI_BASE_URL {error}.")
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        if not os.environ.get(name, "1").isdecimal():  # which the Hub's library could not load with
+            sys.exit(f"{name} is no whole number of seconds. It looks like: 10")
     # ASCII on one line, and no sign that ends what it says.
     if not re.fullmatch(r"[!-+\--:<-~ ]+", frame_ancestors()):
         sys.exit("PARLEY_FRAME_ANCESTORS holds what no Content-Security-Policy can say. "

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
+import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -54,6 +58,18 @@ def test_keys_are_blotted_out_whoever_logs_them_wherever(
         logging.getLogger(logger).removeHandler(handler)
     assert console.getvalue() == "Refused: [key]\n"
     assert key not in log.read_text("utf-8")
+
+
+@pytest.mark.parametrize("write", [
+    quote_plus, json.dumps, html.escape, lambda key: base64.b64encode(f":{key}".encode()).decode()])
+def test_a_key_is_blotted_out_however_it_is_written(
+        write: Callable[[str], str], log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = 'another!"strange"&key/'
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    logging.getLogger("llm").warning("Refused: %s", write(key))
+    said = log.read_text("utf-8")
+    assert "[key]" in said and "strange" not in said
+    assert write(key)[8:16] not in said
 
 
 @pytest.mark.parametrize("said", ["Authorization: Bearer %s", "GET /v1/models?key=%s&alt=sse"])

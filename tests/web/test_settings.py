@@ -25,6 +25,8 @@ PAGES = ("", "translate", "picture", "chat", "memory", "compare", "evaluate", "m
     ("OPENAI_BASE_URL", "http://[", "must begin with http:// or https:// and name a host"),
     ("OPENAI_BASE_URL", "https://api.example:99999/v1", "must begin with http"),
     ("OPENAI_BASE_URL", "api.example/v1", "must begin with http"),
+    ("HF_HUB_DOWNLOAD_TIMEOUT", "soon", "no whole number of seconds"),
+    ("HF_HUB_ETAG_TIMEOUT", "", "no whole number of seconds"),
     ("PARLEY_FRAME_ANCESTORS", "日本", "no Content-Security-Policy can say"),
     ("PARLEY_FRAME_ANCESTORS", "'self'\nX: y", "no Content-Security-Policy can say"),
     ("PARLEY_FRAME_ANCESTORS", "'self'; script-src *", "no Content-Security-Policy can say"),
