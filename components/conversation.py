@@ -27,7 +27,7 @@ from components.what_ran import show_what_ran
 from llm.errors import ParleyError, RequestTooLargeError
 from llm.images import Picture
 from llm.memory import View
-from llm.replies import Reply
+from llm.replies import Ending, Reply
 from llm.transcript import Transcript, Turn
 
 SHOWN_TURNS = 12
@@ -41,7 +41,8 @@ SAVING_SECONDS = 10
 """How long the page waits to hear whether a reply that has ended could be kept."""
 
 SECOND_CLICK_SECONDS = 3
-"""How long after a question the same one, by a button, is taken for a second click."""
+"""How long after a question the same one, by a button, is taken for a second click: on a page
+that was slow to show the first."""
 
 OnEnd = Callable[[Reply], Awaitable[None] | None]
 Answer = Callable[[Turn, OnEnd], Reply]
@@ -98,7 +99,8 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
 
 def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> None:
     said = st.session_state[box]
-    text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
+    takes_none = isinstance(said, str)
+    text = said if takes_none else said.text
     with refusing(box, draft=text):
         if files:
             pictures = hold([file.getvalue() for file in files])
@@ -168,6 +170,12 @@ def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = 
 
 
 def _offer_answer(question: Turn) -> None:
+def is_second_click(first: Reply) -> bool:
+    """Whether what this reply answers, if it is asked again now, is so by a second click."""
+    return (first.ending not in (Ending.FAILED, Ending.STOPPED)
+            and time.time() - first.started_at < SECOND_CLICK_SECONDS)
+
+
     """Of a question that was found without an answer, asked anew only if the person says so."""
     st.caption(_("This question has no answer here. If its reply is still on its way elsewhere, "
                  "reload the page in a moment."))

@@ -149,8 +149,10 @@ def _draw_actions(chat: Transcript) -> None:
                                   args=(_rename, chat))
         if kept.is_kept(chat):
             is_pinned = kept.is_pinned(chat)
-            st.button(_("Unpin") if is_pinned else _("Pin to the top"), key=f"pin-{chat.id}",
-                      icon=":material/keep:", width="stretch", on_click=_do,
+            st.button(_("Unpin") if is_pinned else _("Pin to the top"),
+                      # A second click on the one is none on the other.
+                      key=f"{'unpin' if is_pinned else 'pin'}-{chat.id}", width="stretch",
+                      icon=":material/keep:", on_click=_do,
                       args=(kept.pin, chat, not is_pinned))
         models = {spec.id: spec for spec in session.models()}
         _offer_export(chat, _("Export as JSON"), "json", "application/json",

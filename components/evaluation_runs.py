@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -160,10 +161,11 @@ def _follow(run_id: str) -> None:
 
 
 def _cancel(run_id: str) -> None:
-    evaluation = evaluation_runs.running(current_owner(), run_id)
-    if evaluation is not None:
-        evaluation.cancel()
-        evaluation.wait(5)
+    with suppress(StorageError):  # deleted in another tab
+        evaluation = evaluation_runs.running(current_owner(), run_id)
+        if evaluation is not None:
+            evaluation.cancel()
+            evaluation.wait(5)
 
 
 def _draw(progress: Progress) -> None:
@@ -227,4 +229,6 @@ def _go_on(run_id: str, plan: Plan, find: Find, **options: Any) -> None:
 
 
 def _delete(run_id: str) -> None:
-    _try(lambda: evaluation_runs.delete(current_owner(), run_id))
+    st.session_state[_TOLD] = None
+    with suppress(StorageError):  # deleted by a first click, or in another tab
+        evaluation_runs.delete(current_owner(), run_id)

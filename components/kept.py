@@ -265,14 +265,17 @@ def is_pinned(chat: Transcript) -> bool:
 def delete(chat: Transcript) -> None:
     """Take a conversation out of the list, for good after a day. What runs in it is stopped."""
     _end(chat.turns.values())
-    with _where_kept(chat):
+    with suppress(UnknownConversationError):  # deleted by a first click, or in another tab
         store().delete(current_owner(), chat.id)
 
 
 def undelete(chat: Transcript) -> None:
     """Bring a deleted conversation back, and show it."""
     with _where_kept(chat):
-        store().undelete(current_owner(), chat.id)
+        try:
+            store().undelete(current_owner(), chat.id)
+        except UnknownConversationError:
+            store().load(current_owner(), chat.id)  # brought back by a first click
     show(chat)
 
 

@@ -21,7 +21,7 @@ from langchain_core.runnables import Runnable
 from components import kept, session
 from components.asking import ready_model
 from components.browser import announce
-from components.conversation import check_length
+from components.conversation import check_length, is_second_click
 from components.growing import draw_as_they_grow
 from components.language import _, say
 from components.reply import show_outcome, show_reply
@@ -172,13 +172,14 @@ class Answered:
     """One strategy's answer in the lab, and what it was given."""
 
     memory: Memory
+    question: str
     view: View
     all: int
     """Messages that had been said."""
     reply: Reply
 
 
-@st.fragment
+# No fragment: what is pressed in one waits until its run ends, and Stop is pressed before.
 def ask_under_each(memory: Memory, chat: Transcript) -> None:
     """Draw the question, and on one click its answers under every strategy, side by side.
 
@@ -196,7 +197,7 @@ def ask_under_each(memory: Memory, chat: Transcript) -> None:
             pressed = st.form_submit_button(
                 _("Ask under each memory: {count} requests").format(count=len(STRATEGIES)),
                 icon=":material/send:")
-        if pressed and question.strip():
+        if pressed and question.strip() and not _is_asked(memory, chat, question):
             try:
                 check_length(question)
                 session.keep_memory_answers(chat.id, _ask_all(memory, chat, question))
@@ -206,6 +207,12 @@ def ask_under_each(memory: Memory, chat: Transcript) -> None:
 
 
 def _ask_all(memory: Memory, chat: Transcript, question: str) -> list[Answered]:
+def _is_asked(memory: Memory, chat: Transcript, question: str) -> bool:
+    """Whether all of it was asked by a first click, a moment ago."""
+    return any(before.question == question and before.memory.spec == memory.spec
+               and is_second_click(before.reply) for before in session.memory_answers(chat.id))
+
+
     for before in session.memory_answers(chat.id):
         before.reply.stop()
     # Each is a request of its own, and counts as one; none begins unless all may.
@@ -219,7 +226,7 @@ def _ask_all(memory: Memory, chat: Transcript, question: str) -> list[Answered]:
         view = each.view(summed_up if key == "summary" else turns)
         asked.append((each, view, memory_chain(each, model)))
     # Only now, when all of them are made: they begin at the same moment.
-    return [Answered(each, view, all_said, start_reply(
+    return [Answered(question, each, view, all_said, start_reply(
         chain, {"system": view.system(memory.settings.get("system", "")),
                 "history": view.messages, "message": [to_message(Turn("human", question))]},
         memory.spec, settings=memory.settings)) for each, view, chain in asked]

@@ -226,11 +226,16 @@ def keep_link(contenders: Sequence[Contender], settings: Mapping[str, Any], race
 
 def offer_linked_prompt(race: Race) -> None:
     """Draw the prompt that came with the address, and the button that sends it."""
-    # Emptied at once when the race has begun: a second press would ask everyone again.
+    # Emptied at once when the race has begun.
     place = st.empty()
     prompt = st.session_state.get("linked-prompt")
     if prompt and race.panes[0].chat.last is None:
         with place.container():
             show_text(prompt, by_person=True)
             st.button(_("Start this race"), type="primary", icon=":material/flag:",
-                      on_click=race.ask, args=(prompt,))
+                      on_click=_ask_first, args=(race, prompt))
+
+
+def _ask_first(race: Race, prompt: str) -> None:
+    if race.panes[0].chat.last is None:  # and not asked by a first click already
+        race.ask(prompt)

@@ -164,6 +164,7 @@ def replace_race(contenders: Sequence[Contender], *, blind: bool) -> Race:
     old = st.session_state.setdefault(_RACES, {}).pop((tuple(contenders), blind), None)
     if old is not None:
         old.stop()
+        old.stop_runs()
     return race(contenders, blind=blind)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from components.conversation import check_length
+from components.conversation import check_length, is_second_click
 from components.language import _, say
 from components.reply import show_reply
 from components.text import show_literal
@@ -76,6 +76,8 @@ def translate_button(translate: Translate, inputs: Mapping[str, str], language: 
         st.error(say(error), icon=":material/error:")
         return
     if (old := st.session_state.get("translation")) is not None:
+        if (old.text, old.language) == (inputs["text"], language) and is_second_click(old.reply):
+            return
         old.reply.stop()
     st.session_state["translation"] = Translation(
         inputs["text"], language, _started(translate, inputs))

@@ -74,11 +74,14 @@ def folder_of(owner: str) -> Path:
 def begin(owner: str, plan: Plan, **options: Any) -> str:
     """Begin an evaluation, and run it in the background. Returns its id.
 
-    `options` are those of `Evaluation`. Raises `StorageError`, `UnknownModelError`.
+    One that has begun already, by a first click, goes on as it does. `options` are those of
+    `Evaluation`. Raises `StorageError`, `UnknownModelError`.
     """
     with _lock:
-        _refuse_too_much(owner, plan, runs=True)
         folder = folder_of(owner) / _digest(plan.id)
+        if (folder / FILE_NAME).exists():
+            return folder.name
+        _refuse_too_much(owner, plan, runs=True)
         with _without_its_path(folder):
             _start(folder, Evaluation.begin(plan, folder, **options))
         return folder.name

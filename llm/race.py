@@ -174,8 +174,10 @@ class Race:
     def begin_runs(self, count: int) -> None:
         """Want `count` further answers to the latest question of each pane that answered it.
 
-        Whoever draws the page asks for them.
+        Whoever draws the page asks for them. As many as are on their way are not begun anew.
         """
+        if count == self.runs_wanted and not self.runs_are_over:
+            return
         self.stop_runs()
         self.runs, self.runs_wanted = {pane.letter: [] for pane in self.comparable}, count
 

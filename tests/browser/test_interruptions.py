@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.app import RunningApp, start_app
+from tests.browser.controls import wait_until_at_rest
 from tests.servers.cable import cable
 from tests.servers.gated import GatedServer, as_default_model, gated
 
@@ -58,6 +59,13 @@ def app(chat_app: RunningApp, server: GatedServer) -> Iterator[RunningApp]:
 @pytest.fixture
 def chat(page: Page, app: RunningApp) -> Page:
     return open_chat(page, app.url)
+
+
+def open_from_menu(page: Page, app: RunningApp, heading: str) -> None:
+    page.goto(app.url)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=heading).click()
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    wait_until_at_rest(page)
 
 
 def open_chat(page: Page, url: str) -> Page:
@@ -173,6 +181,73 @@ def test_what_is_clicked_twice_on_a_slow_page_is_asked_once(
     click_twice_on_a_slow_page(chat, "Try again")
     holds(chat, "What is my name?", "Begun with What is my name?, ended.")
     expect(messages(chat).last).to_contain_text("2 of 2")
+
+
+def test_a_translation_is_asked_for_once(page: Page, app: RunningApp, server: GatedServer) -> None:
+    open_from_menu(page, app, "One prompt")
+    click_twice_on_a_slow_page(page, "Translate")
+    expect(page.get_by_role("button", name="Translate it back")).to_be_visible()
+    assert len(server.requests) == 1
+
+
+def test_a_race_is_begun_opened_and_run_again_once(
+        page: Page, app: RunningApp, server: GatedServer, complaints: list[str]) -> None:
+    page.goto(f"{app.url}/compare?model=smollm2-135m@0&model=smollm2-135m@1&prompt=Wait+here")
+    click_twice_on_a_slow_page(page, "Start this race")
+    server.gate.set()
+    expect(page.get_by_text("Begun with Wait here, ended.")).to_have_count(2)
+    wait_until_at_rest(page)
+    assert server.questions() == ["Wait here"] * 2
+    click_twice_on_a_slow_page(page, "Expand A")
+    expect(page.get_by_role("button", name="Side by side")).to_be_visible()
+    wait_until_at_rest(page)
+    server.gate.clear()
+    page.get_by_text("How steady is each?").click()
+    click_twice_on_a_slow_page(page, "Run 6 calls")
+    assert server.questions() == ["Wait here"] * 4, "one more of each"
+    # Streamlit first asks for its health below the page's own address.
+    complaints[:] = [said for said in complaints if "/compare/_stcore/" not in said]
+
+
+def test_a_conversation_is_deleted_brought_back_and_pinned_once(
+        chat: Page, server: GatedServer) -> None:
+    say(chat, "Keep me")
+    holds(chat, "Keep me", "Begun with Keep me, ended.")
+    wait_until_at_rest(chat)
+    chat.get_by_role("button", name="This conversation").click()
+    click_twice_on_a_slow_page(chat, "Pin to the top")
+    expect(chat.get_by_role("button", name="Unpin")).to_be_visible()
+    click_twice_on_a_slow_page(chat, "Delete this conversation")
+    holds(chat)
+    click_twice_on_a_slow_page(chat, "Undo")
+    holds(chat, "Keep me", "Begun with Keep me, ended.")
+    expect(chat.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_an_evaluation_is_begun_and_deleted_once(
+        page: Page, app: RunningApp, server: GatedServer) -> None:
+    open_from_menu(page, app, "Prompt sets")
+    page.get_by_text("Typed here").click()
+    page.get_by_role("textbox", name="Prompts").fill("Wait one\nWait two")
+    page.get_by_role("textbox", name="Prompts").press("Control+Enter")
+    click_twice_on_a_slow_page(page, "Start 2 calls")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    server.gate.set()
+    page.get_by_role("button", name="Delete").click()
+    click_twice_on_a_slow_page(page, "Delete it")
+    expect(page.get_by_role("button", name="Start 2 calls")).to_be_visible()
+    expect(page.get_by_text("It may have been deleted")).to_have_count(0)
+
+
+def test_the_memories_are_asked_once_and_all_of_them_are_stopped_at_once(
+        chat: Page, server: GatedServer) -> None:
+    chat.get_by_text("Ask the same under each memory").click()
+    chat.get_by_role("textbox", name="Question").fill("Wait for all")
+    click_twice_on_a_slow_page(chat, "Ask under each memory")
+    chat.get_by_role("button", name="Stop all of them").click()
+    expect(chat.get_by_text("Stopped by you.")).to_have_count(6)
+    wait_until_at_rest(chat)
+    assert server.questions() == ["Wait for all"] * 6
 
 
 def test_enter_during_a_reply_stops_it_and_asks_the_next(chat: Page, server: GatedServer) -> None:
