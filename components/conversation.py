@@ -99,8 +99,7 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
 
 def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> None:
     said = st.session_state[box]
-    takes_none = isinstance(said, str)
-    text = said if takes_none else said.text
+    text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
     with refusing(box, draft=text):
         if files:
             pictures = hold([file.getvalue() for file in files])
