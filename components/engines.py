@@ -11,6 +11,7 @@ import streamlit as st
 
 from components.figures import human_bytes
 from components.language import _, say
+from components.text import as_label
 from llm.catalog import ModelSpec
 from llm.errors import ParleyError
 from llm.local_engines import BUSY, Engine, engine_for, engine_to_ask
@@ -68,7 +69,7 @@ def engine_status(spec: ModelSpec) -> None:
         if engine.state == "fetching":
             st.button(_("Cancel the download"), key=f"cancel-{spec.id}", on_click=engine.cancel)
     elif engine.state == "failed":
-        st.error(say(engine.wording or ""))
+        st.error(as_label(say(engine.wording or "")))
         st.button(_("Try again"), key=f"restart-{spec.id}", on_click=engine.start)
     elif is_here(spec):
         st.badge(_(_LABELS[engine.state]), icon=":material/bedtime:", color="gray")

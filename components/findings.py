@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components.language import _, say
-from components.text import show_literal
+from components.text import as_label, show_literal
 from llm.errors import ParleyError
 from llm.findings import NOT_KNOWN, Finding, Findings, name_of
 from llm.images import Picture
@@ -26,7 +26,7 @@ def show_findings(picture: Picture, *, key: str) -> None:
             with st.spinner(_("Reading the picture …")):
                 findings = read_picture_sync(picture)
         except ParleyError as error:
-            st.error(say(error), icon=":material/error:")
+            st.error(as_label(say(error)), icon=":material/error:")
             return
         _show(findings)
 

@@ -12,7 +12,7 @@ from components.browser import announce
 from components.figures import ending_note, figures_line
 from components.growing import draw_as_they_grow
 from components.language import _, say
-from components.text import show_text
+from components.text import as_label, show_text
 from llm.replies import Reply
 
 
@@ -43,7 +43,7 @@ def show_outcome(reply: Reply) -> None:
     """
     session.note_figures(reply)
     if reply.error is not None:
-        st.error(_error_of(reply), icon=":material/error:")
+        st.error(as_label(_error_of(reply)), icon=":material/error:")
     if note := ending_note(reply):
         st.caption(f":material/info: {note}")
     st.caption(figures_line(reply).replace("$", r"\$"))

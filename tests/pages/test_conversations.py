@@ -15,8 +15,8 @@ from llm.transcript import Transcript
 from llm.transcript_json import write_conversations
 from storage import Store
 from tests.app import ROOT
-from tests.pages.test_kept import ADA, EVE, click, open_actions, visit, visit_and_ask, words
-from tests.pages.test_stages import ask
+from tests.pages.test_kept import ADA, EVE, click, open_actions, visit, visit_and_ask
+from tests.pages.test_stages import ask, words
 from tests.transcripts import everything, say
 
 

@@ -9,8 +9,8 @@ import pytest
 from components import language
 from storage import Store
 from tests.pages.test_conversations import take_in
-from tests.pages.test_kept import ADA, click, visit, words
-from tests.pages.test_stages import ask
+from tests.pages.test_kept import ADA, click, visit
+from tests.pages.test_stages import ask, words
 from tests.pictures import encoded, halves, with_position
 
 

@@ -13,16 +13,10 @@ from llm.errors import StorageError
 from llm.transcript import Transcript
 from storage import Store
 from tests.app import ROOT
-from tests.pages import test_stages
-from tests.pages.test_stages import ask, button
+from tests.pages.test_stages import ask, button, words
 from tests.transcripts import picture
 
 ADA, EVE = "browser:ada", "browser:eve"
-
-
-def words(page: AppTest) -> str:
-    """All that can be read on the page, Markdown's escapes undone."""
-    return test_stages.words(page).replace("\\", "")
 
 
 def visit(name: str = "03_chatbot") -> AppTest:

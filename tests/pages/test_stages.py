@@ -48,8 +48,10 @@ def sent(server: FixedRateServer) -> list[list[tuple[str, str]]]:
 
 
 def words(page: AppTest) -> str:
+    """All that can be read on the page, Markdown's escapes undone."""
     kinds = ("markdown", "caption", "info", "error", "warning")
-    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+    shown = "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+    return shown.replace("\\", "")
 
 
 def button(page: AppTest, label: str):

@@ -63,7 +63,7 @@ class Person:
 
     @property
     def words(self) -> str:
-        """All that the page says, line by line; not what stands in the sidebar."""
+        """All that the page says, line by line, Markdown's escapes undone; not the sidebar."""
         said = []
         for place, element in self._elements.items():
             if place[0] == RootContainer.SIDEBAR:
@@ -72,7 +72,7 @@ class Person:
             value = getattr(element, kind) if kind else None
             said += [str(getattr(value, name)) for name in ("body", "label")
                      if value is not None and hasattr(value, name)]
-        return "\n".join(said)
+        return "\n".join(said).replace("\\", "")
 
     @property
     def warnings(self) -> list[str]:
