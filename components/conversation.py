@@ -20,7 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 from components import kept
 from components.browser import copy_button, read_aloud_button
 from components.language import _, say
-from components.pictures import hold, show_picture
+from components.pictures import hold, let_go, show_picture
 from components.reply import show_reply
 from components.text import show_text
 from components.what_ran import show_what_ran
@@ -63,21 +63,20 @@ _GREYED = """<style>
 
 
 def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
-             pictures: Sequence[Picture] = (), takes_pictures: bool = False,
+             takes_pictures: bool = False,
              under_answer: Callable[[Turn], None] = lambda turn: None,
              view: Callable[[Sequence[Turn]], View] = lambda turns: ALL_SEEN) -> None:
     """Draw the conversation and its box, and have a new question answered by `answer`.
 
     `answer` gets the human turn, and what `start_reply` is to do `on_end`; it returns the
     running reply, or raises a `ParleyError`. `starters` are offered while nothing has been
-    said; `pictures` go with the next message, unless the conversation has them already.
-    `takes_pictures`: they can be pasted into the box. `under_answer` draws a page's own
-    actions under an answer.
+    said. `takes_pictures`: they can be pasted into the box, and those at hand go with the
+    next message. `under_answer` draws a page's own actions under an answer.
     `view` says which of the turns the model sees: the others are greyed, and a summary
     is shown where it stands.
     """
     box = _box(chat)
-    st.chat_input(_("Your message"), key=box, on_submit=_ask_from_box, args=(chat, box, pictures),
+    st.chat_input(_("Your message"), key=box, on_submit=_ask_from_box, args=(chat, box),
                   accept_file="multiple" if takes_pictures else False)
     show_refusal(box)
     if not chat.turns and starters:
@@ -97,12 +96,13 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
     _show_whether_kept(chat)
 
 
-def _ask_from_box(chat: Transcript, box: str, pictures: Sequence[Picture]) -> None:
+def _ask_from_box(chat: Transcript, box: str) -> None:
     said = st.session_state[box]
-    text, files = (said, []) if isinstance(said, str) else (said.text, said.files)
+    takes_none = isinstance(said, str)
+    text = said if takes_none else said.text
     with refusing(box, draft=text):
-        if files:
-            pictures = hold([file.getvalue() for file in files])
+        # A file that was chosen and is no picture is refused here too: its question means it.
+        pictures = [] if takes_none else hold([file.getvalue() for file in said.files])
         if text and text.strip():
             ask(chat, text, pictures)
 
@@ -147,13 +147,15 @@ def check_length(text: str, most: int = MAX_CHARACTERS) -> None:
 
 
 def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
-    """Put a question, with those of the pictures that the conversation does not have yet.
+    """Put a question, with pictures, which then are no longer at hand for the next one.
 
     Raises `RequestTooLargeError` for one that is too long.
     """
     check_length(message)
     _stop_running(chat)
-    kept.keep(chat, chat.append("human", message, pictures=chat.unsent(pictures)))
+    kept.keep(chat, chat.append("human", message, pictures=pictures))
+    if pictures:
+        let_go()
 
 
 def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
@@ -162,7 +164,8 @@ def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = 
     Raises `RequestTooLargeError`.
     """
     question, reply = chat.last_question, chat.last and chat.last.reply
-    if question is None or question.content != message or not (
+    # Pictures went with the first click: there are none to go with a second one.
+    if pictures or question is None or question.content != message or not (
             reply and reply.is_running
             or time.time() - question.created_at < SECOND_CLICK_SECONDS):
         ask(chat, message, pictures)

@@ -13,6 +13,7 @@ import streamlit as st
 
 from components.conversation import ask_by_button, refusing_in
 from components.language import _, current_language
+from components.pictures import hold
 from llm.images import Picture
 from llm.picture_reader import ANSWERS, MODE_OF_TASK, Mode
 from llm.prompts import IMAGE_TASKS, PICTURE_SYSTEMS
@@ -50,7 +51,7 @@ def offer_modes(chat: Transcript, pictures: Sequence[Picture], *, by_words: bool
     has_pictures = bool(pictures) or any(turn.pictures for turn in chat)
     with st.container(horizontal=True):
         for name in IMAGE_TASKS:
-            st.button(_(name), key=f"ask-{name}", on_click=_ask_for, args=(chat, name, pictures),
+            st.button(_(name), key=f"ask-{name}", on_click=_ask_for, args=(chat, name),
                       disabled=not has_pictures)
     with st.expander(_("Change what these buttons ask"), icon=":material/edit:"):
         st.caption(_("These words are sent with the picture. You can ask for another language, or "
@@ -84,11 +85,11 @@ def is_alt_text(chat: Transcript, answer: Turn) -> bool:
         mode_of(chat, version) == "alt" for version in chat.siblings(question))
 
 
-def _ask_for(chat: Transcript, name: str, pictures: Sequence[Picture]) -> None:
+def _ask_for(chat: Transcript, name: str) -> None:
     words = st.session_state.get(_box(name), "").strip() or _words_at_first(name)
     st.session_state.setdefault(_ASKED, {})[words] = MODE_OF_TASK[IMAGE_TASKS[name]]
     with refusing_in(chat):
-        ask_by_button(chat, words, pictures)
+        ask_by_button(chat, words, hold())
 
 
 def _ask_as_at_first() -> None:

@@ -27,8 +27,11 @@ from llm.wording import Wording
 _CHOSEN, _SHOT, _PASTED = "pictures", "camera", "pasted_pictures"
 """The session's keys for the files from each way in."""
 
+_GONE = "messages-with-pictures"
+"""The session's key for how many messages took the pictures at hand with them."""
+
 _NO_LIMIT_OF_STREAMLITS = f"""<style>
-.st-key-{_CHOSEN} [data-testid="stFileUploaderDropzoneInstructions"] {{display: none}}
+[class*="st-key-{_CHOSEN}"] [data-testid="stFileUploaderDropzoneInstructions"] {{display: none}}
 </style>"""
 
 _READ = "read_pictures"
@@ -46,21 +49,21 @@ def take_pictures() -> list[Picture]:
     st.file_uploader(
         _("Pictures: choose or drop up to {count} here, each of up to {most} MB, or paste them "
           "into the message's box").format(count=MAX_PICTURES, most=MAX_BYTES // 1024 // 1024),
-        accept_multiple_files=True, key=_CHOSEN)
+        accept_multiple_files=True, key=_key(_CHOSEN))
     if st.toggle(_("Use the camera"), key="use-camera"):
-        st.camera_input(_("Take a photo"), key=_SHOT)
+        st.camera_input(_("Take a photo"), key=_key(_SHOT))
     if st.session_state.get(_PASTED):
         st.button(_("Remove the pasted pictures"), icon=":material/delete:", type="tertiary",
                   on_click=st.session_state.__setitem__, args=(_PASTED, []))
     try:
-        return accept(_files())
+        return hold()
     except PictureError as error:
         st.error(as_label(say(error)), icon=":material/broken_image:")
         return []
 
 
-def hold(files: Sequence[bytes]) -> list[Picture]:
-    """Add pasted files to those at hand, and return all of these. For callbacks.
+def hold(files: Sequence[bytes] = ()) -> list[Picture]:
+    """Add pasted files to those at hand, and return all of these, each picture once.
 
     Raises a `PictureError`, and then none of them is added.
     """
@@ -70,20 +73,27 @@ def hold(files: Sequence[bytes]) -> list[Picture]:
     return pictures
 
 
-def _files() -> list[bytes]:
-    return [*_chosen_files(), *st.session_state.get(_PASTED, [])]
+def let_go() -> None:
+    """Have no pictures at hand any more: they went with a message. For callbacks."""
+    st.session_state[_PASTED] = []
+    st.session_state[_GONE] = st.session_state.get(_GONE, 0) + 1
+
+
+def _key(way: str) -> str:
+    # Of another key the widget is another one: nothing else takes files out of it.
+    return f"{way}{st.session_state.get(_GONE, '')}"
 
 
 def _chosen_files() -> list[bytes]:
-    shot = st.session_state.get(_SHOT)
+    shot = st.session_state.get(_key(_SHOT))
     return [file.getvalue()
-            for file in (*st.session_state.get(_CHOSEN, []), *([shot] if shot else []))]
+            for file in (*st.session_state.get(_key(_CHOSEN), []), *([shot] if shot else []))]
 
 
 def accept(files: Sequence[bytes]) -> list[Picture]:
-    """The pictures in those files, safe to send, and counted against the person's limits.
+    """The pictures in those files, each once, safe to send.
 
-    Raises a `PictureError`.
+    They are counted against the person's limits. Raises a `PictureError`.
     """
     digests = tuple(hashlib.sha256(data).hexdigest() for data in files)
     # Each run of the page finds the same files again; unpacking them is what takes long.
@@ -93,7 +103,7 @@ def accept(files: Sequence[bytes]) -> list[Picture]:
         pictures = read_images(files)
         st.session_state[_READ] = digests, pictures
     check_room(pictures)
-    return list(pictures)
+    return list({picture.sha256: picture for picture in pictures}.values())
 
 
 def preview(pictures: Sequence[Picture], spec: ModelSpec) -> None:

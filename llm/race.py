@@ -158,7 +158,7 @@ class Race:
         asked_at = time.time()  # The same for all: by this the question is known as one.
         for pane in self.panes:
             if self.only in (None, pane.letter):
-                question = pane.chat.append("human", content, pictures=pane.chat.unsent(pictures))
+                question = pane.chat.append("human", content, pictures=list(pictures))
                 question.created_at = asked_at
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -117,12 +117,6 @@ class Transcript:
     def last_question(self) -> Turn | None:
         """The last message of the person on the shown path, answered or not."""
         return next((turn for turn in reversed(self.path()) if turn.role == "human"), None)
-
-    def unsent(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """Those of the pictures that the conversation does not hold yet, each once."""
-        held = {picture.sha256 for turn in self for picture in turn.pictures}
-        return [picture for picture in {picture.sha256: picture for picture in pictures}.values()
-                if picture.sha256 not in held]
 
     def show(self, turn: Turn) -> None:
         """Make `turn` the shown one among its siblings, and its ancestors too."""

@@ -32,7 +32,7 @@ chat = pick_conversation("picture")
 
 pictures = take_pictures()
 build_chain = build_findings_chain if read_instead(spec, session.models()) else build_image_chain
-preview(chat.unsent(pictures), spec)
+preview(pictures, spec)
 
 
 def answer(question, on_end):
@@ -51,4 +51,4 @@ def offer_html(turn):
 
 
 offer_modes(chat, pictures, by_words=spec.is_language_model)
-converse(chat, answer, pictures=pictures, takes_pictures=True, under_answer=offer_html)
+converse(chat, answer, takes_pictures=True, under_answer=offer_html)

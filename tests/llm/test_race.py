@@ -46,12 +46,13 @@ def test_every_pane_gets_the_message_and_waits_until_it_is_answered():
     assert begun.is_over
 
 
-def test_a_picture_is_sent_once_however_often_it_was_chosen():
+def test_each_message_has_the_pictures_that_were_chosen_for_it():
     begun = race()
-    begun.ask("What is this?", [picture(), picture()])
-    begun.ask("And now?", [picture()])
+    begun.ask("What is this?", [picture()])
+    begun.ask("And who painted it?")
+    begun.ask("Look again.", [picture()])
     assert [[len(turn.pictures) for turn in pane.chat.path()] for pane in begun.panes] == [
-        [1, 0], [1, 0]]
+        [1, 0, 1], [1, 0, 1]]
 
 
 def test_a_follow_up_goes_to_one_alone_once_the_race_goes_on_with_it():

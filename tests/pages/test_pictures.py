@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from llm.images import read_image
 from llm.prompts import BLIND_SYSTEM, IMAGE_TASKS, PICTURE_SYSTEMS
 from tests.app import ROOT
-from tests.pages.test_kept import click, words
-from tests.pages.test_stages import ask, button, picture_bytes
-from tests.pictures import encoded, halves
+from tests.pages.test_kept import click
+from tests.pages.test_stages import ask, button, picture_bytes, words
+from tests.pictures import encoded, halves, opened
 from tests.servers.fixed_rate import FixedRateServer
 
 HTML_OFFERED = "characters; screen readers say up to"
@@ -78,6 +80,65 @@ def test_a_model_that_takes_no_instruction_is_offered_none(eyes):
     page = visit("obstinate")
     assert "system-preset" not in [box.key for box in page.selectbox]
     assert page.text_area(key="system-picture").disabled
+
+
+# ── Which pictures go ────────────────────────────────────────────────────────────────
+
+
+def square(number: int) -> tuple[str, bytes, str]:
+    return f"{number}.png", encoded(halves((64 + number, 48))), "image/png"
+
+
+def choose(page: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
+    page.file_uploader[0].set_value(list(files)).run()
+    return page
+
+
+def widths_sent(server: FixedRateServer) -> list[int]:
+    """How wide each picture of the last message is."""
+    content = server.requests[-1].json["messages"][-1]["content"]
+    parts = [] if isinstance(content, str) else content[:-1]
+    return [opened(b64decode(part["image_url"]["url"].partition(",")[2])).width for part in parts]
+
+
+def test_a_picture_goes_with_one_message_and_is_no_longer_chosen(eyes):
+    page = choose(visit(picture=False), square(1))
+    ask(page, "What is it?")
+    assert widths_sent(eyes) == [65] and not page.file_uploader[0].value
+    ask(page, "And its colour?")
+    assert widths_sent(eyes) == []
+    click(page, "New conversation")
+    assert "Picture 1:" not in words(page)
+    ask(page, "Good morning.")
+    assert widths_sent(eyes) == [] and len(eyes.requests[-1].json["messages"]) == 2
+
+
+def test_one_that_was_not_sent_stays_chosen_for_a_new_conversation(eyes):
+    page = click(choose(visit(picture=False), square(1)), "New conversation")
+    ask(page, "What is it?")
+    assert widths_sent(eyes) == [65]
+
+
+def test_each_message_takes_as_many_as_a_message_may_have(eyes):
+    page = choose(visit(picture=False), *map(square, range(8)))
+    ask(page, "What are they?")
+    ask(choose(page, square(8)), "And this one?")
+    assert widths_sent(eyes) == [72]
+
+
+def test_a_picture_that_is_chosen_anew_is_the_one_that_is_asked_about(eyes):
+    page = visit(picture=False)
+    for number in (1, 2, 1):
+        click(choose(page, square(number)), "Alt text")
+        assert widths_sent(eyes) == [64 + number]
+
+
+def test_a_question_about_a_file_that_is_no_picture_is_not_sent_without_it(eyes):
+    page = choose(visit(picture=False), square(1), ("notes.png", b"only words", "image/png"))
+    ask(page, "What is on them?")
+    assert not eyes.requests
+    assert words(page).count("Picture 2 of 2: This is a text file, not a picture.") == 2
+    assert page.chat_input[0].value == "What is on them?"
 
 
 # ── The modes ────────────────────────────────────────────────────────────────────────

@@ -234,7 +234,7 @@ def test_a_tab_holds_so_many_pictures_and_a_new_conversation_makes_room(server, 
     page.file_uploader(key="pictures").set_value([picture(1), picture(2)]).run()
     page.chat_input[0].set_value("What are they?").run()
     assert len(server.requests) == 1
-    page.file_uploader(key="pictures").set_value([picture(3)]).run()
+    page.file_uploader[0].set_value([picture(3)]).run()
     assert "hold 2 pictures, and 2 is the most" in words(page)
     next(button for button in page.button if button.label == "New conversation").click().run()
     assert not page.error
