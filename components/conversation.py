@@ -54,6 +54,9 @@ ALL_SEEN = View()
 _REFUSED = "refused"
 """The session's key for the box whose message is not taken, and why."""
 
+_DRAWN = "turns-drawn"
+"""The session's key for the most turns that were drawn at once."""
+
 _GREYED = """<style>
 [data-testid="stChatMessage"]:has([class*="st-key-unseen-"])
     [data-testid="stMarkdownContainer"]:not(
@@ -83,6 +86,7 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
         _offer_starters(chat, starters)
     turns = chat.path()
     first = _first_shown(chat, len(turns))
+    st.session_state[_DRAWN] = max(st.session_state.get(_DRAWN, 0), len(turns) - first)
     marks = {turn.id: _show_turn(chat, turn, under_answer) for turn in turns[first:]}
     _mark(marks, view(turns))
     if turns and turns[-1].role == "human":
@@ -92,7 +96,6 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
             _answer(chat, turns[-1], answer, under_answer)
             # What was seen for this answer is not all seen for the next.
             _mark(marks, view(chat.path()), when="after")
-    st.session_state[f"drawn-{chat.id}"] = len(chat.path()) - first
     _show_whether_kept(chat)
 
 
@@ -171,13 +174,13 @@ def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = 
         ask(chat, message, pictures)
 
 
-def _offer_answer(question: Turn) -> None:
 def is_second_click(first: Reply) -> bool:
     """Whether what this reply answers, if it is asked again now, is so by a second click."""
     return (first.ending not in (Ending.FAILED, Ending.STOPPED)
             and time.time() - first.started_at < SECOND_CLICK_SECONDS)
 
 
+def _offer_answer(question: Turn) -> None:
     """Of a question that was found without an answer, asked anew only if the person says so."""
     st.caption(_("This question has no answer here. If its reply is still on its way elsewhere, "
                  "reload the page in a moment."))
@@ -196,10 +199,7 @@ def _show_whether_kept(chat: Transcript) -> None:
 def _answer(chat: Transcript, question: Turn, answer: Answer,
             under_answer: Callable[[Turn], None]) -> None:
     bubble = st.chat_message("assistant", avatar=":material/smart_toy:")
-    # The turns of another branch, drawn in the run before, would stay on the page below
-    # this one until it has ended.
-    for _turn in range(st.session_state.get(f"drawn-{chat.id}", 0)):
-        st.empty()
+    _clear_below()
     with bubble:
         # What is shown before the reply begins stands where the next run has a mark. Else
         # what follows would stand elsewhere in that run, and until its end in both places.
@@ -216,9 +216,19 @@ def _answer(chat: Transcript, question: Turn, answer: Answer,
         _show_answer(chat, turn, under_answer)
 
 
+def _clear_below() -> None:
+    """Take from the page the turns of another branch or conversation that were drawn before:
+    they would stay below a reply until it has ended."""
+    for _place in range(2 * st.session_state[_DRAWN]):  # a turn has one, and one beneath it
+        st.empty()
+
+
 def _show_turn(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], None]) -> Marks:
     avatar = ":material/person:" if turn.role == "human" else ":material/smart_toy:"
-    with st.chat_message("user" if turn.role == "human" else "assistant", avatar=avatar):
+    bubble = st.chat_message("user" if turn.role == "human" else "assistant", avatar=avatar)
+    if turn.reply is not None and turn.reply.is_running:
+        _clear_below()
+    with bubble:
         above = st.empty()
         if turn.role == "human":
             _show_question(chat, turn)

@@ -276,6 +276,7 @@ def undelete(chat: Transcript) -> None:
             store().undelete(current_owner(), chat.id)
         except UnknownConversationError:
             store().load(current_owner(), chat.id)  # brought back by a first click
+    session.keeping().problems.pop(chat.id, None)  # that it was deleted
     show(chat)
 
 

@@ -33,6 +33,9 @@ EXPANDED = "expanded"
 _BOX, _HELD = "race-box", "race-held"
 """The session's keys for the one box, and for pictures' files that came without words."""
 
+_PLACE = "race-place"
+"""The session's key for the race that is drawn, and whether it is in the second of two places."""
+
 _TWO_BY_TWO = """<style>
 .st-key-panes-4 {container-type: inline-size}
 @media (min-width: 640px) {
@@ -47,8 +50,16 @@ pixels Streamlit itself puts each under the other."""
 Answer = Callable[[Pane, Turn, OnEnd], Reply]
 
 
-def take_message(race: Race, contenders: Sequence[Contender]) -> None:
-    """Draw the one box. After a blind vote, its message begins the next race."""
+def take_message(race: Race, contenders: Sequence[Contender]) -> Race:
+    """Draw the one box, and ask what was said in it. After a blind vote, that begins the next
+    race. Returns the race to show."""
+    # Asked here and not when it is sent: who races may have been chosen a moment before.
+    said = session.said_to_race()
+    while said:
+        text, pictures = said.pop(0)
+        if race.blind and not race.hidden:
+            race = session.replace_race(contenders, blind=True)
+        race.ask(text, pictures)
     sees = any(contender.spec.vision for contender in contenders)
     label = _("Your message to all of them")
     if race.blind and not race.hidden:
@@ -56,15 +67,16 @@ def take_message(race: Race, contenders: Sequence[Contender]) -> None:
     elif race.only:
         label = _("Your message to {letter}").format(letter=race.only)
     st.chat_input(label, key=_BOX, accept_file="multiple" if sees else False,
-                  on_submit=_ask_from_box, args=(race, contenders))
+                  on_submit=_take_from_box)
     with st.bottom:
         show_refusal(_BOX)
         if sees and st.session_state.get(_HELD):
             st.info(_("Your picture goes with your next message: write something to ask."),
                     icon=":material/image:")
+    return race
 
 
-def _ask_from_box(race: Race, contenders: Sequence[Contender]) -> None:
+def _take_from_box() -> None:
     said = st.session_state[_BOX]
     text, files = (said, []) if isinstance(said, str) else (said.text, [
         *st.session_state.get(_HELD, []), *(file.getvalue() for file in said.files)])
@@ -73,11 +85,8 @@ def _ask_from_box(race: Race, contenders: Sequence[Contender]) -> None:
         pictures = accept(files)
         # A picture alone asks nothing: it waits for the words.
         st.session_state[_HELD] = [] if text.strip() else files
-        if not text.strip():
-            return
-        if race.blind and not race.hidden:
-            race = session.replace_race(contenders, blind=True)
-        race.ask(text, pictures)
+        if text.strip():
+            session.said_to_race().append((text, pictures))
 
 
 def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
@@ -96,7 +105,9 @@ def run_race(race: Race, answer: Answer, *, one_at_a_time: bool = False,
     if all(pane.chat.last is None for pane in race.panes):
         return
     growing = []
-    for pane, place in _places(race):
+    with _place_of(race):
+        places = _places(race)
+    for pane, place in places:
         with place:
             running = _show_pane(race, pane)
         if running is not None:
@@ -125,6 +136,21 @@ def new_race_button(contenders: Sequence[Contender], *, blind: bool) -> None:
     """Draw the button in the sidebar that begins the race of these contenders anew."""
     st.sidebar.button(_("New race"), icon=":material/flag:", on_click=kept_races.begin_anew,
                       args=(contenders,), kwargs={"blind": blind})
+
+
+def _place_of(race: Race) -> DeltaGenerator:
+    """Where the panes stand: not where those of another race were, which would be seen in
+    between until all have answered."""
+    drawn, is_second = st.session_state.get(_PLACE, (race.id, False))
+    if drawn != race.id:
+        is_second = not is_second
+    st.session_state[_PLACE] = race.id, is_second
+    if is_second:
+        st.empty()
+    place = st.container()
+    if not is_second:
+        st.empty()
+    return place
 
 
 def _places(race: Race) -> list[tuple[Pane, DeltaGenerator]]:

@@ -14,6 +14,7 @@ import streamlit as st
 
 from llm.catalog import ModelSpec, list_models
 from llm.errors import StorageError
+from llm.images import Picture
 from llm.race import Contender, Race
 from llm.replies import Reply
 from llm.scorecard import Measured, measure
@@ -29,6 +30,7 @@ _TRANSCRIPTS = "transcripts"
 _TYPED_KEYS = "typed_keys"
 _OWN_MODELS = "own_models"
 _RACES = "races"
+_SAID_TO_RACE = "said_to_race"
 _VOTES = "votes"
 _THREADS = "langgraph_threads"
 _MEMORY_ANSWERS = "memory_answers"
@@ -145,10 +147,15 @@ def forget_races() -> None:
     st.session_state[_RACES] = {}
 
 
+def said_to_race() -> list[tuple[str, list[Picture]]]:
+    """The messages that no race has been asked yet, with their pictures."""
+    return st.session_state.setdefault(_SAID_TO_RACE, [])
+
+
 def has_raced() -> bool:
-    """Whether anything was asked in any race of this session."""
-    return any(pane.chat.turns for known in st.session_state.get(_RACES, {}).values()
-               for pane in known.panes)
+    """Whether anything was asked in any race of this session, or is about to be."""
+    races = st.session_state.get(_RACES, {}).values()
+    return bool(said_to_race()) or any(pane.chat.turns for race in races for pane in race.panes)
 
 
 def held_pictures() -> set[str]:

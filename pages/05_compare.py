@@ -28,8 +28,7 @@ one_at_a_time = st.sidebar.toggle(
     _("One at a time"), key="one-at-a-time", persist_state="session",
     help=_("For a small machine, where models that run on it would slow each other down."))
 new_race_button(contenders, blind=blind)
-race = race_of(contenders, blind=blind)
-take_message(race, contenders)
+race = take_message(race_of(contenders, blind=blind), contenders)
 keep_link(contenders, shared, race)
 offer_linked_prompt(race)
 

@@ -327,3 +327,59 @@ def test_the_tab_is_closed_in_mid_reply(chat: Page, context: BrowserContext, app
     other = open_chat(context.new_page(), app.url)
     holds(other, "Wait without me", "Begun with Wait without me, ended.")
     goes_on(other, server, "Wait without me", "ended.")
+
+
+def test_a_conversation_opened_in_mid_reply_stands_alone(chat: Page, server: GatedServer) -> None:
+    told = ("Tell me one", "Begun with Tell me one, ended.", "Tell me two",
+            "Begun with Tell me two, ended.")
+    say(chat, told[0])
+    holds(chat, *told[:2])
+    say(chat, told[2])
+    holds(chat, *told)
+    chat.get_by_role("button", name="New conversation").click()
+    holds(chat)
+    begin_waiting(chat, server, "Wait here")
+    conversations = chat.get_by_test_id("stSidebar")
+    conversations.get_by_role("button", name="Tell me one").click()
+    holds(chat, *told)
+    conversations.get_by_role("button", name="Wait here").click()
+    holds(chat, "Wait here", "Begun with Wait here")
+
+
+def open_race(page: Page, app: RunningApp, complaints: list[str]) -> None:
+    page.goto(f"{app.url}/compare?model=smollm2-135m@0&model=smollm2-135m@0.5")
+    expect(box(page)).to_be_visible()
+    # Streamlit first asks for its health below the page's own address.
+    complaints[:] = [said for said in complaints if "/compare/_stcore/" not in said]
+
+
+def test_another_race_in_mid_reply_stands_alone(
+        page: Page, app: RunningApp, server: GatedServer, complaints: list[str]) -> None:
+    open_race(page, app, complaints)
+    say(page, "Wait first")
+    holds(page, *["Wait first", "Begun with Wait first"] * 2)
+    page.get_by_text("Who races").click()
+    blind = page.get_by_text("Blind", exact=True)
+    blind.click()
+    holds(page)
+    say(page, "Wait second")
+    holds(page, *["Wait second", "Begun with Wait second"] * 2)
+    blind.click()
+    holds(page, *["Wait first", "Begun with Wait first"] * 2)
+    expect(page.get_by_text("Wait second")).to_have_count(0)
+    server.gate.set()
+    holds(page, *["Wait first", "Begun with Wait first, ended."] * 2)
+
+
+def test_a_message_goes_to_those_who_were_chosen_a_moment_before(
+        page: Page, app: RunningApp, server: GatedServer, complaints: list[str]) -> None:
+    open_race(page, app, complaints)
+    wait_until_at_rest(page)
+    box(page).fill("Hello")
+    page.get_by_role("button", name="One model, two temperatures").evaluate("""preset => {
+        preset.click();
+        document.querySelector("[data-testid=stChatInputSubmitButton]").click();
+    }""")
+    holds(page, *["Hello", "Begun with Hello, ended."] * 2)
+    expect(page.get_by_label("Its own temperature").last).to_have_value("1.00")
+    assert server.questions() == ["Hello"] * 2
