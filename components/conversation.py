@@ -22,7 +22,7 @@ from components.browser import copy_button, read_aloud_button
 from components.language import _, say
 from components.pictures import hold, let_go, show_picture
 from components.reply import show_reply
-from components.text import show_text
+from components.text import as_label, show_text
 from components.what_ran import show_what_ran
 from llm.errors import ParleyError, RequestTooLargeError
 from llm.images import Picture
@@ -138,7 +138,7 @@ def show_refusal(box: str) -> None:
     if refused != box:
         del st.session_state[_REFUSED]
     elif wording is not None:
-        st.error(say(wording), icon=":material/error:")
+        st.error(as_label(say(wording)), icon=":material/error:")
 
 
 def check_length(text: str, most: int = MAX_CHARACTERS) -> None:
@@ -193,7 +193,7 @@ def _show_whether_kept(chat: Transcript) -> None:
     if last is not None and last.reply is not None:
         last.reply.wait(SAVING_SECONDS)
     if problem := kept.problem(chat):
-        st.warning(say(problem), icon=":material/save:")
+        st.warning(as_label(say(problem)), icon=":material/save:")
 
 
 def _answer(chat: Transcript, question: Turn, answer: Answer,

@@ -90,10 +90,10 @@ def _draw_list(stage: str, chat: Transcript) -> None:
         found = kept.conversations(shown + 1, words)
         damage = kept.store().notice
     except StorageError as error:
-        st.warning(say(error), icon=":material/save:")
+        st.warning(as_label(say(error)), icon=":material/save:")
         return
     if damage:
-        st.warning(say(damage), icon=":material/save:")
+        st.warning(as_label(say(damage)), icon=":material/save:")
     st.html(_ROWS_TO_THE_LEFT)
     for summary in found[:shown]:
         _draw_row(stage, summary, is_shown=summary.id == chat.id)

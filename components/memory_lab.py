@@ -25,6 +25,7 @@ from components.conversation import check_length, is_second_click
 from components.growing import draw_as_they_grow
 from components.language import _, say
 from components.reply import show_outcome, show_reply
+from components.text import as_label
 from components.what_ran import show_what_ran
 from llm import build_chat_chain, start_reply
 from llm.catalog import ModelSpec
@@ -171,8 +172,8 @@ def _write_summary(memory: Memory, turns: Sequence[Turn],
 class Answered:
     """One strategy's answer in the lab, and what it was given."""
 
-    memory: Memory
     question: str
+    memory: Memory
     view: View
     all: int
     """Messages that had been said."""
@@ -202,17 +203,17 @@ def ask_under_each(memory: Memory, chat: Transcript) -> None:
                 check_length(question)
                 session.keep_memory_answers(chat.id, _ask_all(memory, chat, question))
             except ParleyError as error:
-                st.error(say(error), icon=":material/error:")
+                st.error(as_label(say(error)), icon=":material/error:")
         _show_answers(session.memory_answers(chat.id))
 
 
-def _ask_all(memory: Memory, chat: Transcript, question: str) -> list[Answered]:
 def _is_asked(memory: Memory, chat: Transcript, question: str) -> bool:
     """Whether all of it was asked by a first click, a moment ago."""
     return any(before.question == question and before.memory.spec == memory.spec
                and is_second_click(before.reply) for before in session.memory_answers(chat.id))
 
 
+def _ask_all(memory: Memory, chat: Transcript, question: str) -> list[Answered]:
     for before in session.memory_answers(chat.id):
         before.reply.stop()
     # Each is a request of its own, and counts as one; none begins unless all may.

@@ -14,7 +14,7 @@ import streamlit as st
 from components.conversation import check_length, is_second_click
 from components.language import _, say
 from components.reply import show_reply
-from components.text import show_literal
+from components.text import as_label, show_literal
 from components.what_ran import show_what_ran
 from llm.checks import ChrF
 from llm.errors import ParleyError
@@ -73,7 +73,7 @@ def translate_button(translate: Translate, inputs: Mapping[str, str], language: 
     try:
         check_length(inputs["text"], MAX_CHARACTERS)
     except ParleyError as error:
-        st.error(say(error), icon=":material/error:")
+        st.error(as_label(say(error)), icon=":material/error:")
         return
     if (old := st.session_state.get("translation")) is not None:
         if (old.text, old.language) == (inputs["text"], language) and is_second_click(old.reply):
