@@ -26,6 +26,9 @@ from llm.chat_events import aread_events, check_whole, read_events
 from llm.errors import CannotSeeError
 from llm.message_text import content_parts, has_picture, map_texts, plain_tokens, without_surrogates
 
+QUICKLY_READ = 1_000
+"""Characters that the engine on this machine reads in a fifth of a second or so."""
+
 
 class CountedOnce:
     """Usage and the finish reason once a reply, at its end.
@@ -80,8 +83,8 @@ class Address:
     api_key: str | None = None
     special_tokens: frozenset[str] = frozenset()
     """The model's own, where they are known. See `plain_tokens`."""
-    beside_seed: Mapping[str, Any] = field(default_factory=dict)
-    """What a request with a seed says besides."""
+    to_repeat: Mapping[str, Any] = field(default_factory=dict)
+    """What a request says besides that is to get the same reply each time."""
     sees: bool = True
     """False: pictures are refused here, because the server would drop them without a word."""
 
@@ -199,8 +202,8 @@ def _request(http: httpx2.Client | httpx2.AsyncClient, address: Address, message
             "This model takes no pictures. Take the picture out, or choose a model that sees."
         )
     extra = params.pop("extra_body", None) or {}
-    if params.get("seed") is not None:
-        extra = {**address.beside_seed, **extra}
+    if _is_to_repeat(params, messages):
+        extra = {**address.to_repeat, **extra}
     messages = map_texts(messages, lambda text: plain_tokens(
         without_surrogates(text), address.special_tokens))
     body = {"model": address.model, "messages": messages, "stream": stream, **params, **extra}
@@ -210,3 +213,12 @@ def _request(http: httpx2.Client | httpx2.AsyncClient, address: Address, message
     return http.build_request(
         "POST", f"{address.base_url}/chat/completions", headers=headers,
         json={name: value for name, value in body.items() if value is not None})
+
+
+def _is_to_repeat(params: dict[str, Any], messages: list[dict]) -> bool:
+    """Whether the reply is to be the same each time: with a seed and, where that costs next to
+    nothing, at temperature 0. In a chat it would cost what the engine has read of it so far."""
+    return params.get("seed") is not None or (
+        params.get("temperature") == 0
+        and all(message["role"] != "assistant" for message in messages)
+        and sum(len(str(message.get("content"))) for message in messages) <= QUICKLY_READ)

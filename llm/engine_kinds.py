@@ -39,8 +39,8 @@ class LocalEngine:
     """What its `main` is told beside name, port and key; "memory" (bytes) is for the parent."""
     environment: Mapping[str, str] = field(default_factory=dict)
     model_name: Callable[[ModelSpec, Weights], str] = lambda spec, found: spec.model
-    beside_seed: Mapping[str, Any] = field(default_factory=dict)
-    """What a request with a seed says besides, so that the same one gets the same reply."""
+    to_repeat: Mapping[str, Any] = field(default_factory=dict)
+    """What a request says besides that is to get the same reply each time."""
     said: Callable[[], Wording | None] = lambda: None
     """What there is to know of it on this machine."""
 
@@ -72,9 +72,9 @@ up where 4 kB pages lie took llama.cpp a quarter of the time. Elsewhere nothing 
 
 LOCAL_ENGINES: dict[str, LocalEngine] = {
     "llama.cpp": LocalEngine("llm.llama_server", _llama_order, environment=_HUGE_PAGES,
-                             # A prompt found read rounds otherwise than one that is read, which
-                             # at a warm temperature is soon another story.
-                             beside_seed={"cache_prompt": False},
+                             # A prompt found read rounds otherwise than one that is read. That
+                             # made another answer of four in ten at temperature 0.
+                             to_repeat={"cache_prompt": False},
                              said=compiled_engine.said),
     "transformers": LocalEngine(
         "llm.transformers_server", _transformers_order,

@@ -123,7 +123,7 @@ class _EnginePlace:
 
     def _address(self, endpoint: Endpoint) -> Address:
         return Address(endpoint.base_url, endpoint.model_name, endpoint.api_key,
-                       _special_tokens(self.spec), LOCAL_ENGINES[self.spec.engine].beside_seed,
+                       _special_tokens(self.spec), LOCAL_ENGINES[self.spec.engine].to_repeat,
                        sees=self.spec.vision)
 
 

@@ -99,6 +99,22 @@ def test_a_seed_makes_a_warm_answer_come_again(spec):
     assert first == again == told(7) != other
 
 
+@pytest.mark.parametrize("question", [
+    "Why is the sky blue?", "What is a database index?", "Explain photosynthesis."])
+def test_at_temperature_0_a_question_gets_the_same_answer_the_second_time(spec, question):
+    model = create_chat_model(spec).bind(temperature=0.0, max_tokens=100)
+    assert model.invoke(question).text == model.invoke(question).text
+
+
+def test_a_chat_is_not_read_anew_for_each_message(spec):
+    model = create_chat_model(spec).bind(temperature=0.0, max_tokens=1)
+    with wire.record() as exchanges:
+        model.invoke([("human", "My name is Maria."), ("ai", "Hello, Maria."),
+                      ("human", "Who am I?")])
+        model.invoke("Hello. " * 1000)
+    assert not any("cache_prompt" in exchange.request_json() for exchange in exchanges)
+
+
 def test_an_engine_killed_in_mid_reply_is_said_and_starts_anew(spec):
     model = create_chat_model(spec)
     chain = model.bind(max_tokens=2000, temperature=1.0) | StrOutputParser()
