@@ -27,6 +27,9 @@ from llm.wording import Wording
 _CHOSEN, _SHOT, _PASTED = "pictures", "camera", "pasted_pictures"
 """The session's keys for the files from each way in."""
 
+_LEFT = "chosen-pictures"
+"""The session's key for the files that were chosen when the page was last drawn."""
+
 _GONE = "messages-with-pictures"
 """The session's key for how many messages took the pictures at hand with them."""
 
@@ -46,6 +49,10 @@ def take_pictures() -> list[Picture]:
     # Of any name and size: what a file is, its bytes say, and what is wrong with it we say
     # ourselves, in the reader's language. Streamlit's own limit is above ours, and not shown.
     st.html(_NO_LIMIT_OF_STREAMLITS)
+    if _key(_CHOSEN) not in st.session_state:
+        # The page was left, and with it went what was chosen on it.
+        st.session_state[_PASTED] = [*st.session_state.get(_PASTED, []),
+                                     *st.session_state.pop(_LEFT, [])]
     st.file_uploader(
         _("Pictures: choose or drop up to {count} here, each of up to {most} MB, or paste them "
           "into the message's box").format(count=MAX_PICTURES, most=MAX_BYTES // 1024 // 1024),
@@ -53,8 +60,9 @@ def take_pictures() -> list[Picture]:
     if st.toggle(_("Use the camera"), key="use-camera"):
         st.camera_input(_("Take a photo"), key=_key(_SHOT))
     if st.session_state.get(_PASTED):
-        st.button(_("Remove the pasted pictures"), icon=":material/delete:", type="tertiary",
-                  on_click=st.session_state.__setitem__, args=(_PASTED, []))
+        st.button(_("Remove the pasted or kept pictures"), icon=":material/delete:",
+                  type="tertiary", on_click=st.session_state.__setitem__, args=(_PASTED, []))
+    st.session_state[_LEFT] = _chosen_files()
     try:
         return hold()
     except PictureError as error:
@@ -75,7 +83,7 @@ def hold(files: Sequence[bytes] = ()) -> list[Picture]:
 
 def let_go() -> None:
     """Have no pictures at hand any more: they went with a message. For callbacks."""
-    st.session_state[_PASTED] = []
+    st.session_state[_PASTED] = st.session_state[_LEFT] = []
     st.session_state[_GONE] = st.session_state.get(_GONE, 0) + 1
 
 

@@ -79,6 +79,23 @@ def test_a_pasted_picture_is_read_its_findings_shown_and_said_once(page: Page, a
     assert serious_violations(page) == []
 
 
+def test_pictures_that_wait_are_still_there_after_a_look_at_another_page(page: Page, app_url: str):
+    open_stage(page, app_url, "A picture")
+    page.locator("[aria-label^='Pictures:'] input").set_input_files(
+        {"name": "sign.png", "mimeType": "image/png", "buffer": text_page([SIGN], pixels=28)})
+    expect(page.get_by_text("Picture 1: no tokens")).to_be_visible()
+    paste(page, shapes())
+    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    expect(page.get_by_text("Picture 2: no tokens")).to_be_visible()
+    for name in ("Models", "A picture"):
+        wait_until_at_rest(page)
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_text("Picture 2: no tokens")).to_be_visible()
+    page.get_by_role("button", name="Remove the pasted or kept pictures").click()
+    expect(page.get_by_text("Picture 1: no tokens")).to_have_count(0)
+
+
 def test_the_alt_text_is_ready_to_copy_as_html(page: Page, app_url: str):
     open_stage(page, app_url, "A picture")
     sign = {"name": "sign.png", "mimeType": "image/png",
