@@ -57,9 +57,10 @@ def test_a_mark_that_is_typed_is_only_text(page: Page, app_url: str):
 
 def test_one_picture_three_kinds_of_eyes(page: Page, app_url: str):
     question = typed_in(lesson("02_multimodal"))
+    sign = {"name": "sign.png", "mimeType": "image/png", "buffer": text_page([SIGN], pixels=28)}
+    uploader = page.locator("[aria-label^='Pictures:'] input")
     open_stage(page, app_url, "A picture")
-    page.locator("[aria-label^='Pictures:'] input").set_input_files(
-        {"name": "sign.png", "mimeType": "image/png", "buffer": text_page([SIGN], pixels=28)})
+    uploader.set_input_files(sign)
     expect(page.get_by_text("Picture 1: no tokens")).to_be_visible()
     for button, words in (("Read the text", SIGN), ("Describe it", "text")):
         page.get_by_role("button", name=button, exact=True).click()
@@ -68,6 +69,8 @@ def test_one_picture_three_kinds_of_eyes(page: Page, app_url: str):
     choose_model(page, "SmolLM2 135M · open")
     page.get_by_role("button", name="New conversation").click()
     expect(page.get_by_test_id("stChatMessage")).to_have_count(0)
+    uploader.set_input_files(sign)
+    expect(page.get_by_text("Picture 1: ")).to_be_visible()
     wait_until_at_rest(page)
     say(page, question)
     assert SIGN in whole_reply(page)
