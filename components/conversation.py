@@ -155,10 +155,19 @@ def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> Non
     Raises `RequestTooLargeError` for one that is too long.
     """
     check_length(message)
+    if chat.last is not None and _is_just_asked(chat.last, message):
+        return
     _stop_running(chat)
     kept.keep(chat, chat.append("human", message, pictures=pictures))
     if pictures:
         let_go()
+
+
+def _is_just_asked(last: Turn, message: str) -> bool:
+    """Whether the question waits for its answer already: now and then Streamlit hands a message
+    on twice, where a fragment's own run begins at the same moment."""
+    return (last.role == "human" and last.content == message
+            and time.time() - last.created_at < SECOND_CLICK_SECONDS)
 
 
 def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:

@@ -56,11 +56,14 @@ def describe(engine: Engine) -> str:
     return f"{label}: {say(engine.wording)}" if engine.wording else f"{label} …"
 
 
-@st.fragment(run_every=1.0)
 def engine_status(spec: ModelSpec) -> None:
     """Show the state of a local model, and where its weights must be fetched first, offer that."""
-    if spec.engine is None:
-        return
+    if spec.engine is not None:
+        _follow(spec)
+
+
+@st.fragment(run_every=1.0)
+def _follow(spec: ModelSpec) -> None:
     engine = engine_for(spec)
     if engine.state == "ready":
         st.badge(_("Ready"), icon=":material/check:", color="green")

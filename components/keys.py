@@ -40,7 +40,9 @@ def enter_key(spec: ModelSpec) -> None:
     if os.environ.get(variable) or _secret(variable):
         st.caption(_("The key comes from {variable}.").format(variable=variable))
         return
-    keys, field = session.typed_keys(), f"key-{variable}"
+    # Another field for each key: the browser would keep a forgotten one in the same.
+    keys, number = session.typed_keys(), st.session_state.setdefault(f"key-number-{variable}", 0)
+    field = f"key-{variable}-{number}"
     if variable in keys:
         # The field is not drawn again: it would bring the key back to the browser.
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -62,6 +64,7 @@ def _take(variable: str, field: str) -> None:
     typed = st.session_state[field].strip()
     if typed:
         session.typed_keys()[variable] = typed
+        st.session_state[f"key-number-{variable}"] += 1
 
 
 def enter_keys(specs: Iterable[ModelSpec]) -> None:

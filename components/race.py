@@ -85,7 +85,8 @@ def _take_from_box() -> None:
         pictures = accept(files)
         # A picture alone asks nothing: it waits for the words.
         st.session_state[_HELD] = [] if text.strip() else files
-        if text.strip():
+        # Streamlit may hand it on twice: see `components.conversation`.
+        if text.strip() and (text, pictures) not in session.said_to_race():
             session.said_to_race().append((text, pictures))
 
 

@@ -383,3 +383,17 @@ def test_a_message_goes_to_those_who_were_chosen_a_moment_before(
     holds(page, *["Hello", "Begun with Hello, ended."] * 2)
     expect(page.get_by_label("Its own temperature").last).to_have_value("1.00")
     assert server.questions() == ["Hello"] * 2
+
+
+def test_a_key_typed_and_forgotten_in_mid_reply_is_gone_from_its_box(
+        chat: Page, server: GatedServer) -> None:
+    begin_waiting(chat, server, "Wait for the key")
+    key = chat.get_by_role("textbox", name="PARLEY_KEY_SMOLLM2_135M")
+    key.fill("a-secret-of-mine")
+    key.press("Enter")
+    chat.get_by_role("button", name="Forget it").click()
+    expect(chat.get_by_role("button", name="Forget it")).to_have_count(0)
+    expect(key).to_have_value("")
+    server.gate.set()
+    holds(chat, "Wait for the key", "Begun with Wait for the key, ended.")
+    assert server.questions() == ["Wait for the key"]

@@ -196,3 +196,20 @@ def test_a_file_that_is_no_database_is_set_aside_and_that_is_said(echo, owner):
     assert aside.read_bytes() == b"no database" * 1000
     assert f"It is set aside as {aside.name}" in words(page)
     assert "You said One." in words(visit())
+
+
+def _hand_on_twice():
+    import streamlit as st
+
+    from components.conversation import ask
+    from llm.transcript import Transcript
+
+    chat = Transcript(stage="memory")
+    for _time in range(2):
+        ask(chat, "Hello")
+    st.text(" / ".join(turn.content for turn in chat.path()))
+
+
+def test_a_message_that_streamlit_hands_on_twice_is_asked_once(store):
+    page = AppTest.from_function(_hand_on_twice, default_timeout=60).run()
+    assert not page.exception and page.text[0].value == "Hello"
