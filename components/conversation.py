@@ -185,8 +185,9 @@ def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = 
 
 def is_second_click(first: Reply) -> bool:
     """Whether what this reply answers, if it is asked again now, is so by a second click."""
-    return (first.ending not in (Ending.FAILED, Ending.STOPPED)
-            and time.time() - first.started_at < SECOND_CLICK_SECONDS)
+    return first.is_running or (
+        first.ending not in (Ending.FAILED, Ending.STOPPED)
+        and time.time() - first.started_at < SECOND_CLICK_SECONDS)
 
 
 def _offer_answer(question: Turn) -> None:

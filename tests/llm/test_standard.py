@@ -113,9 +113,11 @@ class _OnAnEngine(_Standard, ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        """As the app has it: what `create_chat_model` set, to be set again."""
+        """As the app has it: what `create_chat_model` set, to be set again. The suite makes some
+        models with these alone, which would talk for as long as the window is wide."""
         model = create_chat_model(self.spec())
-        return {name: getattr(model, name) for name in model.model_fields_set}
+        return {name: getattr(model, name) for name in model.model_fields_set} \
+            | self.standard_chat_model_params
 
     def spec(self) -> ModelSpec:
         return get_model(self.model_id)
