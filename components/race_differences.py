@@ -73,8 +73,9 @@ def _marked(tag: str, letter: str, text: str) -> str:
 
 def show_steadiness(race: Race, answer: Answer) -> None:
     """Draw the offer to ask each model the last question again and again, and what came of it."""
+    # Told when it is opened, or a run of the page at that moment would shut it again.
     with st.expander(_("How steady is each? Ask again and see"), icon=":material/repeat:",
-                     expanded=bool(race.runs)):
+                     expanded=bool(race.runs), key="steadiness-open", on_change="rerun"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             count = st.number_input(_("Runs of each"), 2, 10, 3, key="steadiness-runs", width=160)
             st.button(_("Run {count} calls").format(count=count * len(race.comparable)),
