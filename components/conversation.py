@@ -166,8 +166,7 @@ def ask(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> Non
 def _is_just_asked(last: Turn, message: str) -> bool:
     """Whether the question waits for its answer already: now and then Streamlit hands a message
     on twice, where a fragment's own run begins at the same moment."""
-    return (last.role == "human" and last.content == message
-            and time.time() - last.created_at < SECOND_CLICK_SECONDS)
+    return last.role == "human" and last.content == message and _was_just_now(last.created_at)
 
 
 def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = ()) -> None:
@@ -178,16 +177,18 @@ def ask_by_button(chat: Transcript, message: str, pictures: Sequence[Picture] = 
     question, reply = chat.last_question, chat.last and chat.last.reply
     # Pictures went with the first click: there are none to go with a second one.
     if pictures or question is None or question.content != message or not (
-            reply and reply.is_running
-            or time.time() - question.created_at < SECOND_CLICK_SECONDS):
+            reply and reply.is_running or _was_just_now(question.created_at)):
         ask(chat, message, pictures)
 
 
 def is_second_click(first: Reply) -> bool:
     """Whether what this reply answers, if it is asked again now, is so by a second click."""
-    return first.is_running or (
-        first.ending not in (Ending.FAILED, Ending.STOPPED)
-        and time.time() - first.started_at < SECOND_CLICK_SECONDS)
+    return first.is_running or (first.ending not in (Ending.FAILED, Ending.STOPPED)
+                                and _was_just_now(first.started_at))
+
+
+def _was_just_now(when: float) -> bool:
+    return time.time() - when < SECOND_CLICK_SECONDS
 
 
 def _offer_answer(question: Turn) -> None:
