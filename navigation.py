@@ -8,6 +8,7 @@ from components.look import draw_look
 from components.owner import let_in
 from components.text import as_label
 from llm.errors import InvalidCatalogError
+from web import warm_up
 
 # Before the navigation: the tab would have its page's icon, fetched from a font's host.
 st.set_page_config(page_icon="static/icon.png")
@@ -49,3 +50,5 @@ try:
     page.run()
 except InvalidCatalogError as error:  # the operator's file, read anew by each run of each page
     st.error(as_label(say(error)), icon=":material/error:")
+finally:
+    warm_up.first_page_sent.set()

@@ -47,13 +47,15 @@ class Site:
 
 PARLEY = Site(
     box='[data-testid="stChatInputTextArea"]',
-    # Paragraphs stand one by one; captions and buttons are no part of the answer.
+    # Paragraphs stand one by one; captions and buttons are no part of the answer, nor is what
+    # an engine does until it can give one.
     answer="""() => {
       const messages = document.querySelectorAll('[data-testid="stChatMessage"]');
       if (messages.length < 2) return "";
       return [...messages[messages.length - 1]
         .querySelectorAll('[data-testid="stMarkdownContainer"]')]
-        .filter((part) => !part.closest('[data-testid="stCaptionContainer"], button'))
+        .filter((part) => !part.closest(
+          '[data-testid="stCaptionContainer"], [data-testid="stProgress"], button'))
         .map((part) => part.textContent).join(" ");
     }""",
 )

@@ -79,7 +79,8 @@ class _app(ExitStack):
         file = catalog(folder, {"Remote": self.enter_context(remote(self.rate, self.tokens))})
         app = self.enter_context(start_app(
             folder / "home", env={"PARLEY_MODELS": str(file), "OPENAI_API_KEY": "k"}))
-        time.sleep(warm_up.LATER + 3)  # what it loads once, after its start, is not people's
+        # What it loads once, after its start, is not people's.
+        time.sleep(warm_up.PATIENCE + warm_up.LATER + 3)
         return app
 
 

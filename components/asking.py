@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import LanguageModelLike
-
+import llm
 from components.engines import wait_for_engine
 from components.keys import key_for
 from components.language import say_elsewhere
 from components.limits import count_message
 from llm.catalog import ModelSpec
-from llm.providers import bind_settings, create_chat_model
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import LanguageModelLike
 
 
 def ready_model(spec: ModelSpec, settings: Mapping[str, Any]) -> LanguageModelLike:
@@ -23,5 +24,5 @@ def ready_model(spec: ModelSpec, settings: Mapping[str, Any]) -> LanguageModelLi
     """
     count_message()
     wait_for_engine(spec)
-    return bind_settings(create_chat_model(spec, api_key=key_for(spec)), spec,
-                         {**settings, "say": say_elsewhere()})
+    return llm.bind_settings(llm.create_chat_model(spec, api_key=key_for(spec)), spec,
+                             {**settings, "say": say_elsewhere()})

@@ -12,7 +12,6 @@ from components.text import as_label, show_literal
 from llm.errors import ParleyError
 from llm.findings import NOT_KNOWN, Finding, Findings, name_of
 from llm.images import Picture
-from llm.picture_reader import read_picture_sync
 
 
 def show_findings(picture: Picture, *, key: str) -> None:
@@ -21,6 +20,8 @@ def show_findings(picture: Picture, *, key: str) -> None:
                          key=f"findings-{key}", on_change="rerun")
     if not drawer.open:
         return
+    from llm.picture_reader import read_picture_sync
+
     with drawer:
         try:
             with st.spinner(_("Reading the picture …")):

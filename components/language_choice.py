@@ -9,10 +9,18 @@ import streamlit as st
 
 from components import kept
 from components.browser import declare_language
-from components.language import _, current_language, is_language_set, languages, set_language
+from components.language import (
+    ENGLISH,
+    _,
+    current_language,
+    is_language_set,
+    languages,
+    set_language,
+)
 
 _CHOICE = "language-choice"
 _SETTING = "language"
+_DECLARED = "language-declared"
 _NOT_TOLD_AGAIN = ("what-ran-part-", "draft-", "title-", "memory-question")
 """How the keys begin of what is chosen by its words, which in another language is another, and
 of what is being written in a form: the browser alone has it until it is sent."""
@@ -33,7 +41,18 @@ def pick_language() -> None:
     # Each by its own name: whoever cannot read the one that is shown looks for the other.
     st.selectbox(_("Language"), list(languages()), key=_CHOICE, on_change=_choose,
                  format_func=languages().__getitem__, label_visibility="collapsed")
-    declare_language(current_language())
+    _declare(current_language())
+
+
+def _declare(code: str) -> None:
+    """Tell the browser the language, unless it is the one that Streamlit's page comes in.
+
+    Who reads English from the start is spared a quarter of a second: what tells it is large.
+    """
+    if code != ENGLISH:
+        st.session_state[_DECLARED] = True
+    if _DECLARED in st.session_state:
+        declare_language(code)
 
 
 def _choose() -> None:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from langchain_core.language_models import LanguageModelLike
-from langchain_core.runnables import Runnable
 
+import llm
 from components import kept, session
 from components.asking import ready_model
 from components.browser import announce
@@ -27,7 +26,6 @@ from components.language import _, say
 from components.reply import show_outcome, show_reply
 from components.text import as_label
 from components.what_ran import show_what_ran
-from llm import build_chat_chain, start_reply
 from llm.catalog import ModelSpec
 from llm.context import counter
 from llm.errors import ParleyError
@@ -36,14 +34,16 @@ from llm.memory import (
     Options,
     Strategy,
     View,
-    build_summary_chain,
-    summary_inputs,
     to_message,
     turns_to_summarise,
     was_said,
 )
-from llm.replies import Ending, Reply
+from llm.replies import Ending, Reply, start_reply
 from llm.transcript import Transcript, Turn
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import LanguageModelLike
+    from langchain_core.runnables import Runnable
 
 COLUMNS = 3
 """Answers side by side."""
@@ -110,7 +110,7 @@ def memory_chain(memory: Memory, model: LanguageModelLike,
     `chat` is the conversation that a LangGraph thread goes on with; without it, a new one.
     """
     if memory.key != "langgraph":
-        return build_chat_chain(model)
+        return llm.build_chat_chain(model)
     from llm.langgraph_memory import build_langgraph_chain, build_langgraph_chat
 
     if chat is None:
@@ -145,6 +145,8 @@ def _write_summary(memory: Memory, turns: Sequence[Turn],
     folded = turns_to_summarise(turns, memory.options)
     if not folded:
         return None
+    from llm.summary import build_summary_chain, summary_inputs
+
     place = st.empty()
     inputs = summary_inputs(memory.view(turns).summary, folded)
     reply = start_reply(build_summary_chain(model), inputs, memory.spec,

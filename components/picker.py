@@ -75,38 +75,45 @@ def pick_shared_settings(specs: Sequence[ModelSpec], *, system: str) -> dict[str
 
 
 def _draw_settings(key: str, temperature: float, unsupported: set[str], system: str | None,
-                   system_key: str = "system"
-                   ) -> dict[str, Any]:
-    with st.sidebar, st.expander(_("Settings"), expanded=False):
-        settings: dict[str, Any] = {}
-        if system is not None:
-            st.session_state.setdefault(system_key, system)
-            settings["system"] = st.text_area(
-                _("System prompt"), height=120, key=system_key, persist_state="session",
-                disabled="system" in unsupported, placeholder=_("None: the model's own"),
-                help=_("What the model is told before the conversation."))
-        settings["temperature"] = st.slider(
-            _("Temperature"), 0.0, 2.0, temperature, 0.05,
-            key=f"temperature-{key}", persist_state="session",
-            disabled="temperature" in unsupported,
-            help=_("0: the likeliest word each time. Higher: more varied, and more often wrong."))
-        settings["top_p"] = st.slider(
-            _("Top p"), 0.05, 1.0, 0.9, 0.05, key=f"top_p-{key}", persist_state="session",
-            disabled="top_p" in unsupported,
-            help=_("Choose only among the likeliest words that make up this share."))
-        settings["max_tokens"] = st.number_input(
-            _("Max tokens"), 1, 128_000, 512, key=f"max_tokens-{key}",
-            persist_state="session", disabled="max_tokens" in unsupported,
-            help=_("The reply is cut off there. A token is about three quarters of a word."))
-        seed = st.number_input(
-            _("Seed"), 0, 2**31 - 1, None, key=f"seed-{key}", persist_state="session",
-            placeholder=_("random"), disabled="seed" in unsupported,
-            help=_("The same seed and settings give the same reply, if the service keeps to it."))
-        if seed is not None:
-            settings["seed"] = int(seed)
-        if unsupported:
-            st.caption(_("This model takes no {settings}: they are not sent.").format(
-                settings=", ".join(sorted(unsupported))))
+                   system_key: str = "system") -> dict[str, Any]:
+    # Where a widget keeps each, and what it begins with: they count without being drawn, too.
+    begins = {"temperature": temperature, "top_p": 0.9, "max_tokens": 512, "seed": None}
+    keys = {name: f"{name}-{key}" for name in begins}
+    if system is not None:
+        begins["system"], keys["system"] = system, system_key
+    for name, value in begins.items():
+        st.session_state.setdefault(keys[name], value)
+
+    def options(name: str) -> dict[str, Any]:
+        return {"key": keys[name], "persist_state": "session", "disabled": name in unsupported}
+
+    drawer = st.sidebar.expander(_("Settings"), key="settings", on_change="rerun")
+    if drawer.open:
+        with drawer:
+            if system is not None:
+                st.text_area(
+                    _("System prompt"), height=120, placeholder=_("None: the model's own"),
+                    help=_("What the model is told before the conversation."), **options("system"))
+            st.slider(
+                _("Temperature"), 0.0, 2.0, step=0.05, **options("temperature"),
+                help=_("0: the likeliest word each time. Higher: more varied, and more often "
+                       "wrong."))
+            st.slider(
+                _("Top p"), 0.05, 1.0, step=0.05, **options("top_p"),
+                help=_("Choose only among the likeliest words that make up this share."))
+            st.number_input(
+                _("Max tokens"), 1, 128_000, **options("max_tokens"),
+                help=_("The reply is cut off there. A token is about three quarters of a word."))
+            st.number_input(
+                _("Seed"), 0, 2**31 - 1, None, placeholder=_("random"), **options("seed"),
+                help=_("The same seed and settings give the same reply, if the service keeps to "
+                       "it."))
+            if unsupported:
+                st.caption(_("This model takes no {settings}: they are not sent.").format(
+                    settings=", ".join(sorted(unsupported))))
+    settings = {name: st.session_state[keys[name]] for name in begins}
+    if settings["seed"] is None:
+        del settings["seed"]
     return settings
 
 

@@ -16,7 +16,6 @@ from components.figures import human_cost, human_seconds
 from components.language import _
 from components.model_card import where_text_goes
 from components.safe_markdown import legible
-from llm.providers import honoured
 from llm.race import LETTERS, Pane, Race
 from llm.replies import Ending, Reply
 from llm.standings import Estimate
@@ -179,7 +178,7 @@ def what_became_of(name: str, pane: Pane) -> str:
     value = reply.settings.get(name)
     if value in (None, ""):
         return _("not set")
-    if honoured(pane.spec, reply.settings).get(name) == "not supported":
+    if not pane.spec.supports(name):
         return _("left out: this model does not take it")
     if not reply.exchanges and reply.text:
         # One from an earlier visit: requests are not kept.

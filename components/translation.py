@@ -16,9 +16,9 @@ from components.language import _, say
 from components.reply import show_reply
 from components.text import as_label, show_literal
 from components.what_ran import show_what_ran
+from llm.chains import TRANSLATION_PROMPT
 from llm.checks import ChrF
 from llm.errors import ParleyError
-from llm.prompts import TRANSLATION_PROMPT
 from llm.replies import Ending, Reply
 
 LANGUAGES = ("French", "Spanish", "German", "Hindi", "Italian", "Portuguese", "Japanese",

@@ -19,11 +19,12 @@ _MODULES = {
     "chains": ("build_chat_chain", "build_image_chain", "build_translation_chain",
                "image_message"),
     "errors": ("ParleyError", "UnknownModelError"),
-    "providers": ("create_chat_model",),
+    "providers": ("bind_settings", "create_chat_model"),
     "replies": ("Ending", "Reply", "start_reply"),
 }
-"""Where each name is. Loaded when it is asked for: LangChain takes longer than all else that
-the app loads before it can answer a browser, and of this package that needs but the paths."""
+"""Where each name is. Loaded when it is asked for: LangChain's chains and models take longer than
+all else that the app loads. What answers a browser does without, and so does what draws a chat,
+which of LangChain has the messages alone: see web.warm_up."""
 
 __all__ = [name for names in _MODULES.values() for name in names]
 

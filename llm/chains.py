@@ -3,6 +3,9 @@
 Each takes a LangChain chat model (or one with settings bound to it), ends in text,
 and invokes, streams and batches like any Runnable. They do not know which model
 it is, nor where it runs.
+
+What people type goes into a template as a value, never as a template: braces in it are
+just braces.
 """
 
 from __future__ import annotations
@@ -13,10 +16,21 @@ from langchain_core import output_parsers
 from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from llm.images import Picture, image_block
-from llm.prompts import CHAT_PROMPT, IMAGE_PROMPT, TRANSLATION_PROMPT
+
+TRANSLATION_PROMPT = ChatPromptTemplate([("system", "{system}"), ("human", "{text}")])
+"""system: the filled instruction; text: what to translate."""
+
+CHAT_PROMPT = ChatPromptTemplate(
+    [("system", "{system}"), MessagesPlaceholder("history"), MessagesPlaceholder("message")]
+)
+"""system: str; history: the messages before; message: the one human message, as a list of one."""
+
+IMAGE_PROMPT = CHAT_PROMPT
+"""The same shape: the human message holds the question and the pictures."""
 
 
 class StrOutputParser(output_parsers.StrOutputParser):

@@ -18,11 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import BaseMessage
-from langchain_core.prompts import (
-    ChatPromptTemplate,
-    HumanMessagePromptTemplate,
-    SystemMessagePromptTemplate,
-)
 
 from llm.catalog import ModelSpec, list_models
 from llm.errors import InvalidCatalogError
@@ -248,6 +243,12 @@ def _with_texts(content: str | list[Any], texts: list[str]) -> str | list[Any]:
 
 def _template_of(reply: Reply, sent: list[tuple[str, Any]]) -> list[tuple[str, str]] | None:
     """The chain's prompt template as pairs, where it says on its own just what was sent."""
+    from langchain_core.prompts import (
+        ChatPromptTemplate,
+        HumanMessagePromptTemplate,
+        SystemMessagePromptTemplate,
+    )
+
     prompt = getattr(reply.chain, "first", None)
     if not isinstance(prompt, ChatPromptTemplate):
         return None

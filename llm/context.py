@@ -18,13 +18,10 @@ from langchain_core.messages import BaseMessage, SystemMessage
 
 from llm.catalog import ModelSpec
 from llm.memory import (
-    SUMMARY_PROMPT,
-    SUMMARY_WORDS,
     Count,
     Options,
     Strategy,
     View,
-    summary_inputs,
     to_message,
     turns_to_summarise,
     was_said,
@@ -182,6 +179,9 @@ def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Optio
     back. So one walk along the conversation tells it, where asking the strategy anew at
     each question would take time with the square of the conversation's length.
     """
+    from llm.summary import SUMMARY_PROMPT, SUMMARY_WORDS, summary_inputs
+
+    a_summary = "word " * SUMMARY_WORDS
     said: list[Turn] = []
     tokens, guesses = [0], [0]
     """Of the first so many of `said`."""
@@ -204,9 +204,9 @@ def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Optio
             elif key == "summary" and (folded := turns_to_summarise(said[start:], options)):
                 start += len(folded)
                 told = around(has_system=True) + _counted_system(
-                    View(summary=_A_SUMMARY).system(system), count)
+                    View(summary=a_summary).system(system), count)
                 making = sum(map(count, SUMMARY_PROMPT.format_messages(
-                    **summary_inputs(_A_SUMMARY, folded))), making + around(has_system=True))
+                    **summary_inputs(a_summary, folded))), making + around(has_system=True))
             first = start
             while first < len(said) and said[first].role == "ai":
                 first += 1
@@ -215,9 +215,6 @@ def _sent_each_time(key: str, turns: Sequence[Turn], system: str, options: Optio
         said.append(dataclasses.replace(turn, summary=None))
         tokens.append(tokens[-1] + words.tokens)
         guesses.append(guesses[-1] + (not words.measured))
-
-
-_A_SUMMARY = "word " * SUMMARY_WORDS
 
 
 def _counted_system(system: str, count: Callable[[BaseMessage], TokenCount]) -> TokenCount:

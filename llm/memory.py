@@ -19,19 +19,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     HumanMessage,
     SystemMessage,
-    get_buffer_string,
     trim_messages,
 )
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.output_parsers import StrOutputParser
-from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable
 
 from llm.images import image_block
 from llm.transcript import Turn
@@ -189,24 +184,13 @@ STRATEGIES: dict[str, Strategy] = {
 
 # ── The running summary ──────────────────────────────────────────────────────────────
 
-SUMMARY_WORDS = 100
-
-SUMMARY_PROMPT = ChatPromptTemplate([
-    ("system", "You keep a summary of a conversation for someone who will not read the "
-               f"conversation itself. Write at most {SUMMARY_WORDS} words, in the language of the "
-               "conversation. Keep names, numbers, wishes and decisions. Write the summary only."),
-    ("human", "The summary so far:\n{summary}\n\nWhat was said next:\n{conversation}\n\n"
-              "Write the new summary of all of it."),
-])
-"""summary: the one before, or "(none)"; conversation: the new messages as plain text."""
-
 
 def turns_to_summarise(turns: Sequence[Turn], options: Options = Options()) -> list[Turn]:
     """The turns that a new summary should take in, oldest first; empty while none is due.
 
     One is due when twice `options.last` messages stand after the summary so far; it
     then takes in all but the last of them, and the rest starts on a human message.
-    The result of `extend_summary` belongs into the `summary` of the last of these turns.
+    What `llm.summary.extend_summary` makes of them belongs into the `summary` of the last.
     """
     fresh = [turn for turn in turns[_summarised(turns):] if was_said(turn)]
     if len(fresh) <= 2 * options.last:
@@ -215,23 +199,6 @@ def turns_to_summarise(turns: Sequence[Turn], options: Options = Options()) -> l
     while end < len(fresh) and fresh[end].role != "human":
         end += 1
     return fresh[:end]
-
-
-def build_summary_chain(model: LanguageModelLike) -> Runnable[dict, str]:
-    """Inputs as `summary_inputs` makes them; the text is the new summary."""
-    return SUMMARY_PROMPT | model | StrOutputParser()
-
-
-def summary_inputs(summary: str | None, turns: Sequence[Turn]) -> dict[str, str]:
-    """What a summary is made of: the one so far, and what was said since. Pictures are left out."""
-    words = [AIMessage(turn.text) if turn.role == "ai" else HumanMessage(turn.content)
-             for turn in turns]
-    return {"summary": summary or "(none)", "conversation": get_buffer_string(words)}
-
-
-def extend_summary(model: LanguageModelLike, summary: str | None, turns: Sequence[Turn]) -> str:
-    """Have `model` take `turns` into `summary`, and wait for it. Returns the new summary."""
-    return build_summary_chain(model).invoke(summary_inputs(summary, turns)).strip()
 
 
 def _summarised(turns: Sequence[Turn]) -> int:

@@ -24,11 +24,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable, RunnableLambda
 
-from llm.chains import StrOutputParser, image_message, without_blank_system
+from llm.chains import IMAGE_PROMPT, StrOutputParser, image_message, without_blank_system
 from llm.errors import PictureError, UnreadablePictureError
 from llm.findings import Findings, conclude
 from llm.images import Picture, read_image
-from llm.prompts import IMAGE_PROMPT, IMAGE_TASKS
+from llm.prompts import IMAGE_TASKS
 from llm.reader_process import ask, end_reader, start_reader
 from llm.wording import Say, Wording
 

@@ -1,10 +1,7 @@
-"""The prompt templates, and the texts that fill them when nobody has said otherwise.
+"""The texts that the prompt templates are filled with when nobody has said otherwise.
 
-What people type goes into a template as a value, never as a template: braces in
-it are just braces. This module does not know models, chains or pages.
+This module does not know models, chains or pages; the templates are in `llm.chains`.
 """
-
-from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 
 TRANSLATION_SYSTEM = (
     "You are a helpful assistant that translates English to {language}. "
@@ -17,17 +14,9 @@ BACK_TRANSLATION_SYSTEM = (
     "Translate the user's text. Answer with the translation only."
 )
 
-TRANSLATION_PROMPT = ChatPromptTemplate([("system", "{system}"), ("human", "{text}")])
-"""system: the filled instruction; text: what to translate."""
-
 CHAT_SYSTEM = ""
 """Blank: none is sent, and the model has what its makers gave it. The small built-in one
 answers best with that."""
-
-CHAT_PROMPT = ChatPromptTemplate(
-    [("system", "{system}"), MessagesPlaceholder("history"), MessagesPlaceholder("message")]
-)
-"""system: str; history: the messages before; message: the one human message, as a list of one."""
 
 BLIND_SYSTEM = (
     "I am blind and you are helping me see the world. Describe what is in the picture plainly: "
@@ -58,6 +47,3 @@ IMAGE_TASKS = {
                            "lists and tables. Answer with the Markdown only.",
 }
 """What is most often wanted of a picture, by the name of its button, until somebody changes it."""
-
-IMAGE_PROMPT = CHAT_PROMPT
-"""The same shape: the human message holds the question and the pictures."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage
@@ -31,7 +31,7 @@ from llm.local_engines import LOCAL_ENGINES, Endpoint, engine_to_ask
 from llm.weights import tokenizer_file
 
 __all__ = [
-    "PROVIDERS", "bind_settings", "create_chat_model", "honoured",
+    "PROVIDERS", "bind_settings", "create_chat_model",
     "key_variable", "needs_key", "where_text_goes",
 ]
 
@@ -56,13 +56,6 @@ def bind_settings(model: BaseChatModel, spec: ModelSpec, settings: Mapping[str, 
         name: value for name, value in settings.items()
         if name != "system" and value is not None and spec.supports(name)
     })
-
-
-def honoured(spec: ModelSpec, settings: Mapping[str, Any]
-             ) -> dict[str, Literal["sent", "not supported"]]:
-    """What becomes of each setting that is set: sent to the model, or left out."""
-    return {name: "sent" if spec.supports(name) else "not supported"
-            for name, value in settings.items() if value is not None}
 
 
 def _openai(spec: ModelSpec, api_key: str | None) -> BaseChatModel:

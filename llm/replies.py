@@ -21,12 +21,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import LLMResult
-from langchain_core.runnables import Runnable
 
 from llm import vendor_errors, wire
 from llm.catalog import ModelSpec
@@ -34,6 +32,10 @@ from llm.errors import CutReplyError, EmptyReplyError, ParleyError
 from llm.prices import Cost, cost_of
 from llm.tokens import count_request_tokens, count_tokens
 from llm.wording import Wording
+
+if TYPE_CHECKING:
+    from langchain_core.outputs import LLMResult
+    from langchain_core.runnables import Runnable
 
 
 class Ending(StrEnum):

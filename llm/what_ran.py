@@ -13,10 +13,9 @@ import json
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable
 
 from llm.catalog import ModelSpec
 from llm.chat_events import EventReader, StreamedError
@@ -27,6 +26,9 @@ from llm.memory import was_said
 from llm.replies import Reply
 from llm.transcript import Turn
 from llm.wire import Exchange, shorten_pictures
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import Runnable
 
 # ── Messages ─────────────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import llm
 from components.asking import ready_model
 from components.language import _
 from components.lesson import show_lesson
@@ -12,7 +13,6 @@ from components.translation import (
     show_translation,
     translate_button,
 )
-from llm import build_translation_chain, start_reply
 from llm.prompts import BACK_TRANSLATION_SYSTEM, TRANSLATION_SYSTEM
 
 st.title(_("One prompt"))
@@ -31,8 +31,8 @@ show_filled_prompt(inputs)
 
 
 def translate(inputs):
-    chain = build_translation_chain(ready_model(spec, settings))
-    return start_reply(chain, inputs, spec, settings=settings)
+    chain = llm.build_translation_chain(ready_model(spec, settings))
+    return llm.start_reply(chain, inputs, spec, settings=settings)
 
 
 translate_button(translate, inputs, language)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import llm
 from components import session
 from components.asking import ready_model
 from components.conversation import converse
@@ -11,7 +12,6 @@ from components.lesson import show_lesson
 from components.picker import pick_model, pick_settings
 from components.picture_prompts import is_alt_text, mode_of, offer_modes, pick_system
 from components.pictures import copy_alt_text_button, preview, read_instead, take_pictures
-from llm import build_image_chain, start_reply
 from llm.memory import remember_everything, to_message
 from llm.picture_reader import build_findings_chain
 from llm.prompts import BLIND_SYSTEM
@@ -31,7 +31,8 @@ settings = pick_settings(spec, system=BLIND_SYSTEM if spec.vision else "",
 chat = pick_conversation("picture")
 
 pictures = take_pictures()
-build_chain = build_findings_chain if read_instead(spec, session.models()) else build_image_chain
+build_chain = (build_findings_chain if read_instead(spec, session.models())
+               else llm.build_image_chain)
 preview(pictures, spec)
 
 
@@ -40,9 +41,9 @@ def answer(question, on_end):
     mode = mode_of(chat, question)
     asked = {**settings, "mode": mode} if mode else settings
     chain = build_chain(ready_model(spec, asked))
-    return start_reply(chain, {"system": settings["system"], "history": history,
-                               "message": [to_message(question)]}, spec, settings=asked,
-                       on_end=on_end)
+    return llm.start_reply(chain, {"system": settings["system"], "history": history,
+                                   "message": [to_message(question)]}, spec, settings=asked,
+                           on_end=on_end)
 
 
 def offer_html(turn):

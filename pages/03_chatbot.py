@@ -2,13 +2,13 @@
 
 import streamlit as st
 
+import llm
 from components.asking import ready_model
 from components.conversation import converse
 from components.conversations import pick_conversation
 from components.language import _
 from components.lesson import show_lesson
 from components.picker import pick_model, pick_settings
-from llm import build_chat_chain, start_reply
 from llm.memory import remember_nothing, to_message
 from llm.prompts import CHAT_SYSTEM
 
@@ -25,10 +25,10 @@ chat = pick_conversation("chatbot")
 def answer(question, on_end):
     system = settings["system"]
     history = remember_nothing(chat.path_to(question)[:-1]).messages
-    chain = build_chat_chain(ready_model(spec, settings))
-    return start_reply(chain, {"system": system, "history": history,
-                               "message": [to_message(question)]}, spec, settings=settings,
-                       on_end=on_end)
+    chain = llm.build_chat_chain(ready_model(spec, settings))
+    return llm.start_reply(chain, {"system": system, "history": history,
+                                   "message": [to_message(question)]}, spec, settings=settings,
+                           on_end=on_end)
 
 
 converse(chat, answer,

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import llm
 from components.asking import ready_model
 from components.context_gauge import show_context
 from components.conversation import converse
@@ -11,7 +12,6 @@ from components.lesson import show_lesson
 from components.memory_costs import show_costs
 from components.memory_lab import ask_under_each, memory_chain, pick_memory, sum_up
 from components.picker import pick_model, pick_settings
-from llm import start_reply
 from llm.memory import to_message
 from llm.prompts import CHAT_SYSTEM
 
@@ -33,9 +33,10 @@ def answer(question, on_end):
     model = ready_model(spec, settings)
     sum_up(memory, chat, turns[:-1], model)
     view = memory.view(turns[:-1])
-    return start_reply(memory_chain(memory, model, chat),
-                       {"system": view.system(settings["system"]), "history": view.messages,
-                        "message": [to_message(question)]}, spec, settings=settings, on_end=on_end)
+    return llm.start_reply(memory_chain(memory, model, chat),
+                           {"system": view.system(settings["system"]), "history": view.messages,
+                            "message": [to_message(question)]}, spec, settings=settings,
+                           on_end=on_end)
 
 
 converse(chat, answer, view=memory.view_of_path,

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import llm
 from components.asking import ready_model
 from components.kept_races import race_of
 from components.language import _
@@ -12,7 +13,6 @@ from components.race_differences import show_differences, show_steadiness
 from components.race_numbers import show_numbers, show_parity
 from components.race_setup import keep_link, offer_linked_prompt, pick_contenders, take_link
 from components.race_votes import ask_for_vote, show_standings
-from llm import build_chat_chain, start_reply
 from llm.memory import remember_everything, to_message
 from llm.prompts import CHAT_SYSTEM
 
@@ -36,9 +36,9 @@ offer_linked_prompt(race)
 def answer(pane, question, on_end=None):
     settings = pane.contender.settings(shared)
     history = remember_everything(pane.chat.path_to(question)[:-1]).messages
-    chain = build_chat_chain(ready_model(pane.spec, settings))
+    chain = llm.build_chat_chain(ready_model(pane.spec, settings))
     inputs = {"system": settings["system"], "history": history, "message": [to_message(question)]}
-    return start_reply(chain, inputs, pane.spec, settings=settings, on_end=on_end)
+    return llm.start_reply(chain, inputs, pane.spec, settings=settings, on_end=on_end)
 
 
 panes, results = st.container(), st.empty()

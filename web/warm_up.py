@@ -1,5 +1,9 @@
 """What the first page needs, loaded while the browser still fetches the page's own files.
 
+In the order in which somebody waits for it, for two cores are busy until the page is there:
+what draws a chat; once that is drawn, the engine and what asks a model, which is most of
+LangChain; and last what asks a closed one.
+
 Modules hold 300,000 objects that never become garbage, and each full collection looks at
 all of them, which takes 0.15 s. So Python collects nothing while modules load, and leaves
 alone for good what they hold.
@@ -18,31 +22,48 @@ from collections.abc import Callable, Sequence
 
 log = logging.getLogger("web.warm_up")
 
-MODULES = (
+DRAWING = (
     "components.conversation", "components.conversations", "components.picker",
     "components.lesson", "components.memory_costs",
 )
-"""What a chat is drawn with, in the order of need."""
+"""What a chat is drawn with, in the order of need. None of them loads LangChain's chains."""
 
-LATER_MODULES = ("llm.openai_chat",)
-"""For which the first page is not to wait, but whoever asks a closed model first would."""
+ASKING = ("llm.chains", "llm.providers")
+"""What the first question needs."""
+
+ASKING_ELSEWHERE = ("llm.openai_chat",)
+"""What the first question to a closed model needs."""
+
+PATIENCE = 2.0
+"""Seconds to wait for somebody to open a page, once it can be drawn."""
+
+BROWSERS_TIME = 0.5
+"""Seconds that a browser is left the cores after it was sent its first page, to draw it."""
 
 LATER = 5.0
-"""Seconds after the first: the page is there by then."""
+"""Seconds after which even somebody who asks at once has been answered."""
+
+first_page_sent = threading.Event()
+"""To be set at the end of each run of a page."""
 
 
-def start(then: Callable[[], None], later: float = LATER) -> threading.Thread:
-    """Load what pages need, and do what comes then, in the background. Returns the thread."""
-    thread = threading.Thread(target=_load_all, args=(then, later), name="warm-up", daemon=True)
+def start(then: Callable[[], None], *, patience: float = PATIENCE, later: float = LATER
+          ) -> threading.Thread:
+    """Load everything in the background, and do `then` once a page is there. Returns the thread."""
+    thread = threading.Thread(target=_load_all, args=(then, patience, later), name="warm-up",
+                              daemon=True)
     thread.start()
     return thread
 
 
-def _load_all(then: Callable[[], None], later: float) -> None:
-    _load(MODULES)
+def _load_all(then: Callable[[], None], patience: float, later: float) -> None:
+    _load(DRAWING)
+    if first_page_sent.wait(patience):
+        time.sleep(BROWSERS_TIME)
     then()
+    _load(ASKING)
     time.sleep(later)
-    _load(LATER_MODULES)
+    _load(ASKING_ELSEWHERE)
 
 
 def _load(modules: Sequence[str]) -> None:

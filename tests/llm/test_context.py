@@ -12,17 +12,15 @@ from llm.catalog import ModelSpec
 from llm.context import context_parts, counter, tokens_per_turn, will_cut
 from llm.memory import (
     STRATEGIES,
-    SUMMARY_PROMPT,
-    SUMMARY_WORDS,
     Options,
     View,
     remember_everything,
     remember_summary,
-    summary_inputs,
     to_message,
     turns_to_summarise,
     was_said,
 )
+from llm.summary import SUMMARY_PROMPT, SUMMARY_WORDS, summary_inputs
 from llm.tokens import count_message_tokens
 from llm.transcript import Transcript, Turn
 from tests.transcripts import paths, say

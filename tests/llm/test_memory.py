@@ -11,19 +11,17 @@ from langchain_core.messages import SystemMessage
 from llm.memory import (
     STRATEGIES,
     Options,
-    build_summary_chain,
-    extend_summary,
     remember_everything,
     remember_last,
     remember_nothing,
     remember_summary,
     remember_within,
-    summary_inputs,
     to_message,
     turns_to_summarise,
     was_said,
 )
 from llm.replies import Ending, Reply
+from llm.summary import build_summary_chain, extend_summary, summary_inputs
 from llm.transcript import Transcript
 from tests.transcripts import PICTURES, paths, say
 

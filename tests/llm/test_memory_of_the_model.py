@@ -9,10 +9,11 @@ from llm import build_chat_chain, create_chat_model, get_model, start_reply
 from llm.context import context_parts, counter, tokens_per_turn
 from llm.langgraph_memory import build_langgraph_chain, build_langgraph_chat
 from llm.local_engines import engine_for
-from llm.memory import STRATEGIES, Options, extend_summary, remember_summary, to_message
+from llm.memory import STRATEGIES, Options, remember_summary, to_message
 from llm.prompts import CHAT_SYSTEM
 from llm.providers import bind_settings
 from llm.replies import Ending
+from llm.summary import extend_summary
 from llm.tokens import count_request_tokens, tokenizer_of
 from llm.transcript import Transcript
 from tests.transcripts import say

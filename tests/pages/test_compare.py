@@ -311,7 +311,8 @@ def test_a_link_sets_everything_up_and_sends_nothing_by_itself(servers):
     page = open_page(f"{SLOW}@0.3", FAST, temperature="1.2", max_tokens="99", prompt="Ping?")
     assert page.selectbox(key="side-A").value == SLOW
     assert page.number_input(key="own-temperature-A").value == 0.3
-    assert page.number_input(key="max_tokens-shared").value == 99
+    page.session_state["settings"] = True  # unfolded
+    assert page.run().number_input(key="max_tokens-shared").value == 99
     assert "Ping?" in words(page)
     assert not servers[0].requests and not servers[1].requests
     button(page, "Start this race").click().run()

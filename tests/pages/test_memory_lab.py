@@ -120,7 +120,8 @@ def open_lab_with_a_window(tmp_path, *, tokens: int):
     catalog.write_text(catalog.read_text().replace("open = false",
                                                    f"open = false\ncontext_window = {tokens}"))
     page = open_lab()
-    page.number_input(key=f"max_tokens-{SCRIPTED}").set_value(60).run()
+    page.session_state["settings"] = True  # unfolded
+    page.run().number_input(key=f"max_tokens-{SCRIPTED}").set_value(60).run()
     return page
 
 
@@ -143,7 +144,8 @@ def test_a_warning_that_a_short_reply_has_made_void_does_not_stay(server, tmp_pa
 
 def test_the_window_is_shown_in_its_parts_and_estimates_are_marked(server):
     page = open_lab()
-    page.text_area(key="system").set_value("Be kind.").run()
+    page.session_state["settings"] = True  # unfolded
+    page.run().text_area(key="system").set_value("Be kind.").run()
     ask(page, "Hello")
     gauge = page.get("html")[-1].proto.body
     for part in ("system prompt", "history", "your message", "room for the reply"):

@@ -21,6 +21,7 @@ HTML_OFFERED = "characters; screen readers say up to"
 def visit(model: str = "eyes", *, picture: bool = True) -> AppTest:
     page = AppTest.from_file(str(ROOT / "pages" / "02_multimodal.py"), default_timeout=60)
     page.session_state["model-that-sees"] = model
+    page.session_state["settings"] = True  # unfolded
     page.run()
     if picture:
         page.file_uploader(key="pictures").set_value(

@@ -88,13 +88,29 @@ def test_trying_again_keeps_both_answers_and_the_history_follows_the_one_shown(s
 
 def test_settings_go_along_with_the_message(server):
     page = open_page("03_chatbot")
+    ask(page, "Before")
+    request = server.requests[-1].json
+    assert (request["top_p"], request["max_tokens"]) == (0.9, 512) and "seed" not in request
+
+    page.session_state["settings"] = True  # unfolded
+    page.run()
     page.slider(key=f"temperature-{SCRIPTED}").set_value(0.25).run()
     page.number_input(key=f"seed-{SCRIPTED}").set_value(7).run()
     page.text_area(key="system").set_value("Be kind.").run()
-    ask(page, "Hello")
-    request = server.requests[-1].json
-    assert (request["temperature"], request["seed"]) == (0.25, 7)
-    assert request["messages"][0] == {"role": "system", "content": "Be kind."}
+    for unfolded in (True, False):
+        page.session_state["settings"] = unfolded
+        for question in ("Hello", "Again"):
+            ask(page, question)
+            request = server.requests[-1].json
+            assert (request["temperature"], request["seed"]) == (0.25, 7)
+            assert request["messages"][0] == {"role": "system", "content": "Be kind."}
+    assert not page.slider
+    page.session_state["settings"] = True
+    page.run()
+    assert page.slider(key=f"temperature-{SCRIPTED}").value == 0.25
+    page.number_input(key=f"seed-{SCRIPTED}").set_value(None).run()
+    ask(page, "Without")
+    assert "seed" not in server.requests[-1].json
 
 
 def test_an_error_is_told_in_the_chat_and_never_becomes_a_turn_of_the_model(server, monkeypatch):

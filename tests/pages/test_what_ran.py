@@ -103,7 +103,8 @@ def stage_03() -> tuple[AppTest, str, Reply]:
 
 def stage_04() -> tuple[AppTest, str, Reply]:
     page = open_page("04_chatbot_with_memory")
-    page.slider(key=f"temperature-{MODELS[0]}").set_value(0.5).run()
+    page.session_state["settings"] = True  # unfolded
+    page.run().slider(key=f"temperature-{MODELS[0]}").set_value(0.5).run()
     for question in ("I am Ada.", GREETING):
         page.chat_input[0].set_value(question).run()
     return page, *last_of(page, "memory")

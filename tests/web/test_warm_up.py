@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -18,13 +19,19 @@ import gc, json, sys
 import app
 from web import warm_up
 
-before = [name for name in ("langchain_core", "sqlalchemy", "pydantic") if name in sys.modules]
-warm_up.start(lambda: None, later=0).join()
+def loaded(*names):
+    return [name for name in names if name in sys.modules]
+
+before = loaded("langchain_core", "sqlalchemy", "pydantic")
+at_first_page = []
+warm_up.start(lambda: at_first_page.extend(loaded(
+    *warm_up.DRAWING, "langchain_core.runnables", "langchain_huggingface", "langchain_openai")),
+    patience=0, later=0).join()
 looked_at = len(gc.get_objects())
 print(json.dumps({
-    "before": before,
-    "loaded": [name for name in (*warm_up.MODULES, *warm_up.LATER_MODULES) if name in sys.modules],
-    "heavy": [name for name in ("pandas", "altair", "pyarrow", "torch") if name in sys.modules],
+    "before": before, "at_first_page": at_first_page,
+    "loaded": loaded(*warm_up.ASKING, *warm_up.ASKING_ELSEWHERE),
+    "heavy": loaded("pandas", "altair", "pyarrow", "torch"),
     "collects": gc.isenabled(), "frozen": gc.get_freeze_count(), "looked_at": looked_at}))
 """
 
@@ -40,8 +47,12 @@ def test_a_browser_is_answered_before_what_pages_need_is_loaded(afterwards: dict
     assert afterwards["before"] == []
 
 
-def test_a_chats_modules_are_there_and_those_of_charts_are_not(afterwards: dict) -> None:
-    assert afterwards["loaded"] == [*warm_up.MODULES, *warm_up.LATER_MODULES]
+def test_a_chat_is_drawn_without_langchains_chains_and_models(afterwards: dict) -> None:
+    assert afterwards["at_first_page"] == [*warm_up.DRAWING]
+
+
+def test_then_what_asks_is_there_and_what_charts_need_is_not(afterwards: dict) -> None:
+    assert afterwards["loaded"] == [*warm_up.ASKING, *warm_up.ASKING_ELSEWHERE]
     assert afterwards["heavy"] == []
 
 
@@ -53,9 +64,23 @@ def test_what_modules_hold_is_not_looked_at_after_every_run_of_a_page(afterwards
 
 def test_what_cannot_be_loaded_is_told_in_the_log_alone(
         monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(warm_up, "MODULES", ("components.no_such_module",))
+    monkeypatch.setattr(warm_up, "DRAWING", ("components.no_such_module",))
     monkeypatch.setattr(gc, "freeze", lambda: None)
     with caplog.at_level(logging.ERROR, "web.warm_up"):
-        warm_up.start(lambda: None, later=0).join()
+        warm_up.start(lambda: None, patience=0, later=0).join()
     assert "components.no_such_module" in caplog.text
     assert gc.isenabled()
+
+
+def test_the_engine_waits_until_the_first_page_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in ("DRAWING", "ASKING", "ASKING_ELSEWHERE"):
+        monkeypatch.setattr(warm_up, kind, ())
+    monkeypatch.setattr(warm_up, "BROWSERS_TIME", 0)
+    monkeypatch.setattr(warm_up, "first_page_sent", threading.Event())
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    started = threading.Event()
+    warming = warm_up.start(started.set, patience=60, later=0)
+    assert not started.wait(0.3)
+    warm_up.first_page_sent.set()
+    assert started.wait(10)
+    warming.join()
