@@ -80,7 +80,7 @@ class _app(ExitStack):
         app = self.enter_context(start_app(
             folder / "home", env={"PARLEY_MODELS": str(file), "OPENAI_API_KEY": "k"}))
         # What it loads once, after its start, is not people's.
-        time.sleep(warm_up.PATIENCE + warm_up.LATER + 3)
+        time.sleep(warm_up.PATIENCE + warm_up.LATER + 8)
         return app
 
 

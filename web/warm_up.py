@@ -18,7 +18,8 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 log = logging.getLogger("web.warm_up")
 
@@ -27,12 +28,6 @@ DRAWING = (
     "components.lesson", "components.memory_costs",
 )
 """What a chat is drawn with, in the order of need. None of them loads LangChain's chains."""
-
-ASKING = ("llm.chains", "llm.providers")
-"""What the first question needs."""
-
-ASKING_ELSEWHERE = ("llm.openai_chat",)
-"""What the first question to a closed model needs."""
 
 PATIENCE = 2.0
 """Seconds to wait for somebody to open a page, once it can be drawn."""
@@ -57,20 +52,30 @@ def start(then: Callable[[], None], *, patience: float = PATIENCE, later: float 
 
 
 def _load_all(then: Callable[[], None], patience: float, later: float) -> None:
-    _load(DRAWING)
+    with _loading_ahead():
+        for name in DRAWING:
+            importlib.import_module(name)
     if first_page_sent.wait(patience):
         time.sleep(BROWSERS_TIME)
     then()
-    _load(ASKING)
+    with _loading_ahead():
+        _rehearse("huggingface")
     time.sleep(later)
-    _load(ASKING_ELSEWHERE)
+    with _loading_ahead():
+        _rehearse("openai")
 
 
-def _load(modules: Sequence[str]) -> None:
+def _rehearse(provider: str) -> None:
+    from llm.rehearsal import rehearse  # brings LangChain's chains
+
+    rehearse(provider)
+
+
+@contextmanager
+def _loading_ahead() -> Iterator[None]:
     gc.disable()
     try:
-        for name in modules:
-            importlib.import_module(name)
+        yield
     except Exception:
         log.exception("Not everything could be loaded ahead")  # the page that needs it tells
     finally:

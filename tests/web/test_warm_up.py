@@ -28,9 +28,24 @@ warm_up.start(lambda: at_first_page.extend(loaded(
     *warm_up.DRAWING, "langchain_core.runnables", "langchain_huggingface", "langchain_openai")),
     patience=0, later=0).join()
 looked_at = len(gc.get_objects())
+
+import llm
+from llm.catalog import ModelSpec
+from tests.servers.fixed_rate import fixed_rate
+
+at_first_reply = {}
+for provider in ("huggingface", "openai"):
+    known = set(sys.modules)
+    with fixed_rate("Hello!") as server:
+        spec = ModelSpec(id="m", label="M", provider=provider, model="m", open=True,
+                         base_url=server.base_url)
+        reply = llm.start_reply(
+            llm.build_chat_chain(llm.create_chat_model(spec, api_key="k")),
+            {"system": "", "history": [], "message": [("human", "Hello")]}, spec).wait(30)
+    at_first_reply[reply.text, provider] = sorted(set(sys.modules) - known)
 print(json.dumps({
     "before": before, "at_first_page": at_first_page,
-    "loaded": loaded(*warm_up.ASKING, *warm_up.ASKING_ELSEWHERE),
+    "at_first_reply": list(at_first_reply.items()),
     "heavy": loaded("pandas", "altair", "pyarrow", "torch"),
     "collects": gc.isenabled(), "frozen": gc.get_freeze_count(), "looked_at": looked_at}))
 """
@@ -51,9 +66,14 @@ def test_a_chat_is_drawn_without_langchains_chains_and_models(afterwards: dict) 
     assert afterwards["at_first_page"] == [*warm_up.DRAWING]
 
 
-def test_then_what_asks_is_there_and_what_charts_need_is_not(afterwards: dict) -> None:
-    assert afterwards["loaded"] == [*warm_up.ASKING, *warm_up.ASKING_ELSEWHERE]
+def test_what_charts_need_is_not_loaded_ahead(afterwards: dict) -> None:
     assert afterwards["heavy"] == []
+
+
+def test_the_first_reply_loads_nothing_that_would_count_as_its_models_time(
+        afterwards: dict) -> None:
+    assert afterwards["at_first_reply"] == [
+        [["Hello!", "huggingface"], []], [["Hello!", "openai"], []]]
 
 
 def test_what_modules_hold_is_not_looked_at_after_every_run_of_a_page(afterwards: dict) -> None:
@@ -65,6 +85,7 @@ def test_what_modules_hold_is_not_looked_at_after_every_run_of_a_page(afterwards
 def test_what_cannot_be_loaded_is_told_in_the_log_alone(
         monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(warm_up, "DRAWING", ("components.no_such_module",))
+    monkeypatch.setattr(warm_up, "_rehearse", lambda provider: None)
     monkeypatch.setattr(gc, "freeze", lambda: None)
     with caplog.at_level(logging.ERROR, "web.warm_up"):
         warm_up.start(lambda: None, patience=0, later=0).join()
@@ -73,8 +94,8 @@ def test_what_cannot_be_loaded_is_told_in_the_log_alone(
 
 
 def test_the_engine_waits_until_the_first_page_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("DRAWING", "ASKING", "ASKING_ELSEWHERE"):
-        monkeypatch.setattr(warm_up, kind, ())
+    monkeypatch.setattr(warm_up, "DRAWING", ())
+    monkeypatch.setattr(warm_up, "_rehearse", lambda provider: None)
     monkeypatch.setattr(warm_up, "BROWSERS_TIME", 0)
     monkeypatch.setattr(warm_up, "first_page_sent", threading.Event())
     monkeypatch.setattr(gc, "freeze", lambda: None)
