@@ -22,6 +22,7 @@ import hashlib
 import io
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,8 +129,10 @@ def parse_prompt_set(data: bytes, *, name: str, form: Form, template: str | None
         raise ImportRefusedError(
             "This prompt set has more than {most:.0f} MB. Split it.",
             most=MAX_BYTES / 1e6)
+    # Windows' "Unicode" files are UTF-16, with a mark that says so.
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:  # UTF-16 without its mark is UTF-8 by chance, a NUL at every other place.

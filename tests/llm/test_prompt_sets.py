@@ -167,8 +167,15 @@ def test_a_bad_file_is_refused_naming_the_row(text, form, said):
         read(text, form)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_any_editor_is_read(encoding):
+    data = "नमस्ते\nnaïve, now".encode(encoding)
+    assert [prompt.prompt for prompt in parse_prompt_set(data, name="x", form="text").prompts] == [
+        "नमस्ते", "naïve, now"]
+
+
 def test_bytes_that_are_no_text_or_too_many_are_refused():
-    for data in (*("naïve, now".encode(name) for name in ("utf-16", "utf-16-le", "cp1252")),
+    for data in (*("naïve, now".encode(name) for name in ("utf-16-le", "cp1252")),
                  "plain".encode("utf-16-le"), b"\xff\xfe\x00"):
         with pytest.raises(ImportRefusedError, match="not UTF-8"):
             parse_prompt_set(data, name="x", form="text")
