@@ -111,9 +111,12 @@ class Engine:
         """What the engine's process printed: never what people wrote."""
         return engine_logs.log_file(self._log_name)
 
-    def start(self) -> None:
-        """Start it unless it is running or on its way. Returns at once, raises nothing."""
-        self._begin()
+    def start(self, *, hold: threading.Event | None = None) -> None:
+        """Start it unless it is running or on its way. Returns at once, raises nothing.
+
+        With a `hold` it is on its way, and does nothing until that is set or somebody asks.
+        """
+        self._begin(hold)
 
     def wait_ready(self, timeout: float | None = None) -> Endpoint:
         """Start it if need be, and wait until it answers.
@@ -156,13 +159,15 @@ class Engine:
         life = self._life
         return life.busy_slots() if life is not None and life.state == "ready" else 0
 
-    def _begin(self) -> _Life:
+    def _begin(self, hold: threading.Event | None = None) -> _Life:
         with self._pool.changed:
             if self._pool.is_shut:
                 raise EngineError("The local engines have been shut down.")
             if self._life is None or not self._life.is_going_on():
-                self._life = _Life(self, before=self._life)
+                self._life = _Life(self, before=self._life, hold=hold or threading.Event())
                 self._life.thread.start()
+            if hold is None:
+                self._life.hold.set()
             self._life.asked = time.monotonic()
             return self._life
 
@@ -174,7 +179,7 @@ class Engine:
 class _Life:
     """An engine from start to end, in a thread of its own that starts and watches the child."""
 
-    def __init__(self, engine: Engine, before: _Life | None):
+    def __init__(self, engine: Engine, before: _Life | None, hold: threading.Event):
         self.engine, self.spec, self.pool = engine, engine.spec, engine._pool
         self.kind = LOCAL_ENGINES[self.spec.engine]
         self.state: State = "loading"
@@ -188,6 +193,7 @@ class _Life:
         self.stopping = threading.Event()
         self.asked = time.monotonic()
         """When its address was last given out, or a reply last seen running."""
+        self.hold = hold
         self._before = before
         self.thread = threading.Thread(target=self._run, name=f"engine {self.spec.id}",
                                        daemon=True)
@@ -209,6 +215,7 @@ class _Life:
     def stop(self) -> None:
         self.stopping.set()
         self.cancelled.set()
+        self.hold.set()
         if self.child is not None:
             self.child.end()
         if self.thread.is_alive() and self.thread is not threading.current_thread():
@@ -222,6 +229,7 @@ class _Life:
 
     def _run(self) -> None:
         try:
+            self.hold.wait()
             if self._before is not None:
                 self._before.stop()  # Its process may not be quite gone.
                 self._before = None

@@ -42,22 +42,30 @@ first_page_sent = threading.Event()
 """To be set at the end of each run of a page."""
 
 
-def start(then: Callable[[], None], *, patience: float = PATIENCE, later: float = LATER
-          ) -> threading.Thread:
-    """Load everything in the background, and do `then` once a page is there. Returns the thread."""
-    thread = threading.Thread(target=_load_all, args=(then, patience, later), name="warm-up",
-                              daemon=True)
+def start(start_engine: Callable[[threading.Event], None], *, patience: float = PATIENCE,
+          later: float = LATER) -> threading.Thread:
+    """Load everything in the background. Returns the thread.
+
+    `start_engine` is called at once, so that the first page says that the engine is on its way,
+    with what the engine is to wait for: until a page is drawn.
+    """
+    thread = threading.Thread(target=_load_all, args=(start_engine, patience, later),
+                              name="warm-up", daemon=True)
     thread.start()
     return thread
 
 
-def _load_all(then: Callable[[], None], patience: float, later: float) -> None:
+def _load_all(start_engine: Callable[[threading.Event], None], patience: float, later: float
+              ) -> None:
+    drawn = threading.Event()
+    with _loading_ahead():
+        start_engine(drawn)
     with _loading_ahead():
         for name in DRAWING:
             importlib.import_module(name)
     if first_page_sent.wait(patience):
         time.sleep(BROWSERS_TIME)
-    then()
+    drawn.set()
     with _loading_ahead():
         _rehearse("huggingface")
     time.sleep(later)

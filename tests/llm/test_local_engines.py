@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -391,6 +392,25 @@ def test_the_one_unused_for_longest_makes_room_but_never_under_a_reply(new_pool)
     stream.close()
     third.wait_ready()
     assert (second.state, third.state) == ("ended", "ready")
+
+
+@pytest.mark.model
+def test_held_back_it_is_on_its_way_and_begins_when_it_may_or_when_somebody_asks(new_pool) -> None:
+    spec, hold = get_model(LLAMA), threading.Event()
+    engine, asked, stopped = (new_pool().engine_for(spec) for _ in range(3))
+    engine.start(hold=hold)
+    asked.start(hold=threading.Event())
+    stopped.start(hold=threading.Event())
+    time.sleep(0.5)
+    for each in (engine, asked, stopped):
+        assert (each.state, each.pid) == ("loading", None)
+
+    stopped.stop()
+    assert stopped.state not in local_engines.BUSY
+    assert answer(asked.wait_ready(60), "What is the capital of France?")
+    assert engine.pid is None
+    hold.set()
+    wait_until(lambda: engine.state == "ready", "the engine is ready", seconds=60)
 
 
 @pytest.mark.model

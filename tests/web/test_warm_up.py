@@ -11,11 +11,11 @@ import threading
 
 import pytest
 
-from tests.app import ROOT, clean_environment
+from tests.app import ROOT, clean_environment, wait_until
 from web import warm_up
 
 AFTERWARDS = """
-import gc, json, sys
+import gc, json, sys, time
 import app
 from web import warm_up
 
@@ -23,10 +23,14 @@ def loaded(*names):
     return [name for name in names if name in sys.modules]
 
 before = loaded("langchain_core", "sqlalchemy", "pydantic")
-at_first_page = []
-warm_up.start(lambda: at_first_page.extend(loaded(
-    *warm_up.DRAWING, "langchain_core.runnables", "langchain_huggingface", "langchain_openai")),
-    patience=0, later=0).join()
+drawn = []
+warming = warm_up.start(drawn.append, patience=0, later=0)
+while not drawn:
+    time.sleep(0.01)
+drawn[0].wait()
+at_first_page = loaded(
+    *warm_up.DRAWING, "langchain_core.runnables", "langchain_huggingface", "langchain_openai")
+warming.join()
 looked_at = len(gc.get_objects())
 
 import llm
@@ -88,7 +92,7 @@ def test_what_cannot_be_loaded_is_told_in_the_log_alone(
     monkeypatch.setattr(warm_up, "_rehearse", lambda provider: None)
     monkeypatch.setattr(gc, "freeze", lambda: None)
     with caplog.at_level(logging.ERROR, "web.warm_up"):
-        warm_up.start(lambda: None, patience=0, later=0).join()
+        warm_up.start(lambda hold: None, patience=0, later=0).join()
     assert "components.no_such_module" in caplog.text
     assert gc.isenabled()
 
@@ -99,9 +103,10 @@ def test_the_engine_waits_until_the_first_page_was_sent(monkeypatch: pytest.Monk
     monkeypatch.setattr(warm_up, "BROWSERS_TIME", 0)
     monkeypatch.setattr(warm_up, "first_page_sent", threading.Event())
     monkeypatch.setattr(gc, "freeze", lambda: None)
-    started = threading.Event()
-    warming = warm_up.start(started.set, patience=60, later=0)
-    assert not started.wait(0.3)
+    asked_for: list[threading.Event] = []
+    warming = warm_up.start(asked_for.append, patience=60, later=0)
+    wait_until(lambda: asked_for, "the engine is on its way")
+    assert not asked_for[0].wait(0.3)
     warm_up.first_page_sent.set()
-    assert started.wait(10)
+    assert asked_for[0].wait(10)
     warming.join()
