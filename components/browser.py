@@ -1,4 +1,5 @@
-"""What only the browser can do: copy, read aloud, tell a screen reader, and stay at a place.
+"""What only the browser can do: copy, read aloud, tell a screen reader, stay at a place, and
+where the keyboard is.
 
 The scripts are files in browser_js/, served from the app's own origin: the Content
 Security Policy lets no other script run, not even one that Streamlit would make from a
@@ -10,6 +11,7 @@ A new one is a file there, whose default export is called with `{data, parentEle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,13 @@ def stay_at(place: str, *, moment: str) -> None:
     drawn below it. Once for each `moment`.
     """
     _mount("stay", {"place": place, "moment": moment}, "stay")
+
+
+def move_focus(places: Sequence[str], *, moment: str) -> None:
+    """Give the keyboard's focus to what the first of these CSS selectors finds that finds any,
+    unless what has it is still on the page. Once for each `moment`.
+    """
+    _mount("focus", {"places": list(places), "moment": moment}, "focus")
 
 
 def declare_language(code: str) -> None:

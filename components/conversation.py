@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components import kept
-from components.browser import copy_button, read_aloud_button
+from components.browser import copy_button, move_focus, read_aloud_button
 from components.language import _, say
 from components.pictures import hold, let_go, show_picture
 from components.reply import show_reply
@@ -28,7 +28,7 @@ from llm.errors import ParleyError, RequestTooLargeError
 from llm.images import Picture
 from llm.memory import View
 from llm.replies import Ending, Reply
-from llm.transcript import Transcript, Turn
+from llm.transcript import Transcript, Turn, new_id
 
 SHOWN_TURNS = 12
 """Turns drawn at once: they are sent again at each rerun, and 16 cost 1.6 times what 10 do."""
@@ -56,6 +56,11 @@ _REFUSED = "refused"
 
 _DRAWN = "turns-drawn"
 """The session's key for the most turns that were drawn at once."""
+
+_FOCUS = "focus"
+"""The session's key for where the focus goes as what was pressed goes: see `move_focus`."""
+
+_BOX = '[data-testid="stChatInputTextArea"]'
 
 _GREYED = """<style>
 [data-testid="stChatMessage"]:has([class*="st-key-unseen-"])
@@ -97,6 +102,8 @@ def converse(chat: Transcript, answer: Answer, *, starters: Sequence[str] = (),
             # What was seen for this answer is not all seen for the next.
             _mark(marks, view(chat.path()), when="after")
     _show_whether_kept(chat)
+    if places := st.session_state.pop(_FOCUS, None):
+        move_focus(places, moment=new_id())
 
 
 def _ask_from_box(chat: Transcript, box: str) -> None:
@@ -285,14 +292,19 @@ def _show_question(chat: Transcript, turn: Turn) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             pick_version(chat, turn, partial(_show_version, chat))
             st.button(_("Edit"), key=f"edit-{turn.id}", icon=":material/edit:", type="tertiary",
-                      on_click=st.session_state.__setitem__, args=(editing, True))
+                      on_click=_open_draft, args=(turn, True))
         return
     with st.form(f"form-{turn.id}", border=False):
         st.text_area(_("Edit the message"), turn.content, key=f"draft-{turn.id}")
         with st.container(horizontal=True):
             st.form_submit_button(_("Send"), on_click=_edit, args=(chat, turn))
-            st.form_submit_button(_("Cancel"), on_click=st.session_state.__setitem__,
-                                  args=(editing, False))
+            st.form_submit_button(_("Cancel"), on_click=_open_draft, args=(turn, False))
+
+
+def _open_draft(turn: Turn, is_open: bool) -> None:
+    st.session_state[f"editing-{turn.id}"] = is_open
+    st.session_state[_FOCUS] = [f".st-key-draft-{turn.id} textarea" if is_open
+                                else f".st-key-edit-{turn.id} button"]
 
 
 def _show_answer(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], None]) -> None:
@@ -301,7 +313,7 @@ def _show_answer(chat: Transcript, turn: Turn, under_answer: Callable[[Turn], No
     if reply.is_running:
         # Drawn before the text grows, so that it can be pressed while it does.
         stop.button(_("Stop"), key=f"stop-{turn.id}", icon=":material/stop_circle:",
-                    shortcut="Escape", on_click=_stop, args=(reply,))
+                    shortcut="Escape", on_click=_press_stop, args=(reply,))
     with text:
         show_reply(reply, key=turn.id)
     stop.empty()
@@ -343,8 +355,12 @@ def _offer_starters(chat: Transcript, starters: Sequence[str]) -> None:
     st.caption(_("Try one of these, or write your own below."))
     with st.container(horizontal=True):
         for starter in starters:
-            st.button(starter, key=f"starter-{starter}", on_click=ask_by_button,
-                      args=(chat, starter))
+            st.button(starter, key=f"starter-{starter}", on_click=_start, args=(chat, starter))
+
+
+def _start(chat: Transcript, starter: str) -> None:
+    ask_by_button(chat, starter)
+    st.session_state[_FOCUS] = [_BOX]
 
 
 def _first_shown(chat: Transcript, count: int) -> int:
@@ -369,11 +385,17 @@ def _stop(reply: Reply) -> None:
     reply.wait(1)
 
 
+def _press_stop(reply: Reply) -> None:
+    _stop(reply)
+    st.session_state[_FOCUS] = [_BOX]
+
+
 def _ask_again(chat: Transcript, turn: Turn) -> None:
     """Leave the question as the last turn shown: the page answers it anew, as a sibling."""
     if turn in chat.path():  # and not left by a first click already
         _stop_running(chat)
         chat.shown.pop(turn.parent_id)
+        st.session_state[_FOCUS] = ['[class*="st-key-again-"] button']
 
 
 def _edit(chat: Transcript, turn: Turn) -> None:
@@ -386,11 +408,16 @@ def _edit(chat: Transcript, turn: Turn) -> None:
         if draft.strip() and draft != turn.content:
             _stop_running(chat)
             kept.keep(chat, chat.branch(turn, draft))
+        st.session_state[_FOCUS] = [_BOX]
 
 
 def _show_version(chat: Transcript, turn: Turn) -> None:
+    versions, path = chat.siblings(turn), chat.path()
+    step = 1 if any(version in path for version in versions[:versions.index(turn)]) else -1
     chat.show(turn)
     kept.keep_shown(chat)
+    st.session_state[_FOCUS] = [f".st-key-version-{each}-{turn.id} button:enabled"
+                                for each in (step, -step)]
 
 
 def _rate(chat: Transcript, turn: Turn) -> None:

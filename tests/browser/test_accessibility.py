@@ -133,6 +133,37 @@ def test_a_chat_works_without_a_mouse_and_its_answer_has_no_serious_violation(
     check_width_of_a_phone(page)
 
 
+def test_the_keyboard_goes_on_from_where_it_was_when_what_was_pressed_is_gone(
+        page: Page, app_url: str):
+    def press(name: str, place: Locator | None = None) -> None:
+        (place or chat).get_by_role("button", name=name).focus()
+        page.keyboard.press("Enter")
+
+    open_page(page, app_url, "chat")
+    chat = page.get_by_test_id("stAppScrollToBottomContainer")
+    box = page.get_by_test_id("stChatInputTextArea")
+    press("What is the capital of France?")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    expect(box).to_be_focused()
+    press("Edit")
+    expect(page.get_by_label("Edit the message")).to_be_focused()
+    press("Cancel")
+    expect(page.get_by_role("button", name="Edit")).to_be_focused()
+    press("Try again")
+    expect(page.get_by_text("2 of 2")).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_be_focused()
+    press("Earlier version")
+    expect(page.get_by_text("1 of 2")).to_be_visible()
+    expect(page.get_by_role("button", name="Later version")).to_be_focused()
+    press("Edit")
+    expect(page.get_by_label("Edit the message")).to_be_focused()
+    page.get_by_label("Edit the message").fill(LONG)
+    press("Send", page.get_by_test_id("stForm"))
+    press("Stop")
+    expect(last_message(page).get_by_text("Stopped by you.")).to_be_visible()
+    expect(box).to_be_focused()
+
+
 def test_the_page_in_hindi_says_so_stays_so_and_leaves_what_was_chosen(page: Page, app_url: str):
     open_page(page, app_url, "memory")
     choose(page.get_by_role("combobox", name="Memory"), "Nothing")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.app import RunningApp, start_app
+from tests.app import RunningApp, start_app, wait_until
 from tests.browser.controls import wait_until_at_rest
 from tests.servers.cable import cable
 from tests.servers.gated import GatedServer, as_default_model, gated
@@ -203,7 +203,11 @@ def test_a_race_is_begun_opened_and_run_again_once(
     wait_until_at_rest(page)
     server.gate.clear()
     page.get_by_text("How steady is each?").click()
+    expect(page.get_by_role("button", name="Run 6 calls")).to_be_visible()
+    wait_until_at_rest(page)
     click_twice_on_a_slow_page(page, "Run 6 calls")
+    wait_until(lambda: len(server.questions()) >= 4, "they are asked")
+    page.wait_for_timeout(1_000)
     assert server.questions() == ["Wait here"] * 4, "one more of each"
     # Streamlit first asks for its health below the page's own address.
     complaints[:] = [said for said in complaints if "/compare/_stcore/" not in said]

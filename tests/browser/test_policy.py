@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.app import ROOT, RunningApp, find_chromium, start_app, wait_until
 from tests.browser.conftest import FLAGS, listen
+from tests.browser.controls import wait_until_at_rest
 
 FAKE_CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 
@@ -97,7 +98,10 @@ def test_the_camera_takes_a_picture(browser: Browser, kitchen: RunningApp) -> No
     complaints: list[str] = []
     listen(page, complaints)
     page.goto(kitchen.url)
-    wait_until(lambda: page.evaluate("document.querySelector('video')?.videoWidth"), "a camera")
+    # All of it at hand: a click before that takes none.
+    wait_until(lambda: page.evaluate("document.querySelector('video')?.readyState === 4"),
+               "a camera")
+    wait_until_at_rest(page)
     page.get_by_role("button", name="Take photo").click()
     expect(page.get_by_text("camera b'\\xff\\xd8'")).to_be_visible(timeout=15_000)
     assert complaints == []
