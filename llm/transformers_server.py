@@ -32,6 +32,7 @@ from transformers.cli.serve import Serve
 from transformers.cli.serving import chat_completion, server, utils
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 from transformers.generation.continuous_batching import cb_logits_processors as processors
+from transformers.generation.continuous_batching import continuous_api, model_runner
 
 PAGE_TOKENS = 256
 
@@ -79,9 +80,16 @@ class EachOwnTemperature(processors.ContinuousBatchingTemperatureLogitsWarper):
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         temperature = tensor_arg[:scores.size(0)].view(dtype=torch.float32).unsqueeze(-1)
         greedy = temperature == 0
+        # A pass over eight vocabularies takes a processor 0.5 ms. Another device would be waited
+        # for, to know whether there need be one.
+        is_cpu = scores.device.type == "cpu"
+        if is_cpu and not greedy.any():
+            return scores / temperature
         # The first of equals, as without sampling: in bfloat16 two are often equal.
         likeliest = scores.argmax(dim=-1, keepdim=True)
-        alone = torch.full_like(scores, -torch.inf).scatter(-1, likeliest, 0.0)
+        alone = torch.full_like(scores, -torch.inf).scatter_(-1, likeliest, 0.0)
+        if is_cpu and greedy.all():
+            return alone
         return torch.where(greedy, alone, scores / temperature.masked_fill(greedy, 1.0))
 
 
@@ -93,6 +101,22 @@ class EachOwnTopP(processors.ContinuousBatchingTopPLogitsWarper):
         if scores.device.type == "cpu" and bool((top_p >= 1).all()):
             return scores
         return super().__call__(scores, tensor_arg)
+
+
+class EachOwnDraw(model_runner.ModelRunner):
+    """Draws a token only for those requests that left more than one to draw from: to draw from a
+    whole vocabulary takes a processor 1.3 ms for each."""
+
+    def _sample(self, scores: torch.Tensor, output_ids: torch.Tensor) -> None:
+        if scores.device.type != "cpu" or self.return_logprobs:
+            super()._sample(scores, output_ids)
+            return
+        rows = scores[0]
+        tokens = rows.argmax(dim=-1)
+        draws = rows.isfinite().sum(dim=-1) > 1
+        if draws.any():
+            tokens[draws] = torch.multinomial(rows[draws].softmax(dim=-1), 1).squeeze(-1)
+        output_ids[0, :len(tokens)].copy_(tokens)
 
 
 class Window:
@@ -231,6 +255,7 @@ def main(order: dict[str, Any], report) -> None:
     server.build_server = build_guarded
     processors.CLASSIC_TO_CB_PROCESSORS_MAP[TemperatureLogitsWarper] = EachOwnTemperature
     processors.CLASSIC_TO_CB_PROCESSORS_MAP[TopPLogitsWarper] = EachOwnTopP
+    continuous_api.ModelRunner = EachOwnDraw
 
     serve = Serve(order["model"], continuous_batching=True, dtype="bfloat16", host="127.0.0.1",
                   port=order["port"], trust_remote_code=False, non_blocking=True)
