@@ -8,6 +8,7 @@ Started by llm.local_engines through llm.child, and by nothing else. It is what
 - Temperature and top p are each request's own. With continuous batching the command takes
   those of the first request for all that follow, and does not sample at all unless the
   checkpoint says so.
+- A token is drawn for those requests alone that sample.
 - A prompt that does not fit the context window is an error (400), not nonsense.
 - `/slots` says how many replies are being made.
 
