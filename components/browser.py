@@ -1,5 +1,5 @@
 """What only the browser can do: copy, read aloud, tell a screen reader, stay at a place, and
-where the keyboard is.
+move the keyboard's focus.
 
 The scripts are files in browser_js/, served from the app's own origin: the Content
 Security Policy lets no other script run, not even one that Streamlit would make from a

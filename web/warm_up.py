@@ -60,7 +60,6 @@ def _load_all(start_engine: Callable[[threading.Event], None], patience: float, 
     drawn = threading.Event()
     with _loading_ahead():
         start_engine(drawn)
-    with _loading_ahead():
         for name in DRAWING:
             importlib.import_module(name)
     if first_page_sent.wait(patience):
